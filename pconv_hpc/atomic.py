@@ -1,0 +1,91 @@
+"""Files that appear whole or not at all, on local disks and on Lustre, GPFS and NFS."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the name ``path`` is written under until it is whole.
+
+    The name begins with a dot, stays in the same folder (a rename never crosses file systems) and
+    is unique to this process, so two writers never share one.
+    """
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file or a folder to stable storage; folders where the file system allows it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # some network file systems refuse fsync on folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Give a temporary path to write to; rename it to ``path`` when the block succeeds.
+
+    With ``durable`` the file and the rename are fsynced, so that what exists after a power cut is
+    either the old file or the whole new one. On any exception the temporary file is removed and
+    ``path`` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        if durable:
+            fsync_path(temporary)
+        os.replace(temporary, path)
+        if durable:
+            fsync_path(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with atomic_path(path, durable=durable) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
+    write_bytes(path, text.encode(), durable=durable)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write ``value`` to ``path`` atomically, as indented JSON in the order it is given."""
+    write_text(path, json.dumps(value, indent=2) + "\n", durable=durable)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV table with ``\\n`` line ends to ``path`` atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,39 @@
+"""What every program in ``tools/`` shares: its parser's looks, and how errors leave the process."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from pconv_hpc.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keep line breaks in descriptions, and show each option's default."""
+
+
+def build_parser(description: str, *, examples: str = "") -> argparse.ArgumentParser:
+    """Return a parser whose ``--help`` shows defaults and ends with ``examples`` to copy."""
+    epilog = f"examples:\n{examples.rstrip()}" if examples else None
+    return argparse.ArgumentParser(
+        description=description, epilog=epilog, formatter_class=_HelpFormatter
+    )
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Call ``main`` and end the process with its exit code.
+
+    A ``PconvError`` becomes one message on standard error and its own exit code. Ctrl-C before
+    anything was started that could save itself ends with 75: running the command again is safe.
+    """
+    try:
+        code = main() or EXIT_DONE
+    except PconvError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) went away: not an error
+        sys.stderr.close()
+        code = EXIT_DONE
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Photos and masks on disk and in memory: packing, shards, mask banks, sampling, loading."""

@@ -1,0 +1,1 @@
+"""Erasing objects from photos: masks and photos in, erased photos out."""

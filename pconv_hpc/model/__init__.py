@@ -1,0 +1,1 @@
+"""PConvUNet, VGG16 features and the losses, written once on ``keras.ops``."""

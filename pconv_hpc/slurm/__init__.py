@@ -1,0 +1,1 @@
+"""What the suite knows about Slurm."""

@@ -1,0 +1,1 @@
+"""Distributed training that survives being interrupted."""
