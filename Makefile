@@ -1,0 +1,41 @@
+# Every target sets up what it needs: a virtual environment in .venv, and wheels that are built
+# once and kept in $PCONV_WHEEL_CACHE (default ~/.cache/pconv_hpc/wheels).
+SHELL := /bin/bash
+BASE_PYTHON ?= python3
+PROFILE ?= demo
+VENV := $(CURDIR)/.venv
+PYTHON := $(VENV)/bin/python
+WITH_VENV := PATH="$(VENV)/bin:$$PATH"
+SHELL_FILES := $(wildcard .ci/* jobs/*.sh jobs/*.sbatch)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## set up .venv; PROFILE=demo (default), test, train or erase
+	$(BASE_PYTHON) tools/install.py --profile $(PROFILE)
+
+demo: ## photos to report.html on this machine: pack, train, interrupt, resume, erase
+	$(BASE_PYTHON) tools/install.py --profile demo
+	$(WITH_VENV) $(PYTHON) tools/demo.py
+
+test: ## run every test; PYTEST_ARGS="-k shards" runs some
+	$(BASE_PYTHON) tools/install.py --profile test
+	$(WITH_VENV) $(PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: ## ruff, mypy and shellcheck
+	$(BASE_PYTHON) tools/install.py --profile test
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(if $(SHELL_FILES),shellcheck --external-sources $(SHELL_FILES))
+
+bench: ## measure loading, training and erasing on this machine
+	$(BASE_PYTHON) tools/install.py --profile demo
+	$(WITH_VENV) $(PYTHON) tools/bench.py
+
+clean: ## remove .venv and everything made here, but not the wheel cache
+	rm -rf $(VENV) build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
