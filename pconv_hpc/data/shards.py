@@ -1,0 +1,305 @@
+"""Shards: HDF5 files of square RGB photos, laid out so that they can be memory-mapped.
+
+A shard holds, in this order and all contiguous:
+
+``images``            uint8 (N, S, S, 3), RGB
+``keys``              fixed-length UTF-8 (N,): where in the source each photo comes from
+``crc32``             uint32 (N,): ``zlib.crc32`` of each image's bytes
+``rejected_keys``     fixed-length UTF-8 (R,): photos of this shard's slice that could not be read
+``rejected_reasons``  fixed-length UTF-8 (R,)
+
+and attributes that describe it, ``format_version`` first. The bytes of a shard follow from its
+content alone: no time stamps, a fixed order of creation, and the oldest HDF5 file format.
+"""
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from pconv_hpc import atomic
+from pconv_hpc.data.shard_index import FORMAT_VERSION, ShardEntry, ShardIndex, read_index
+from pconv_hpc.errors import UsageError
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading
+
+# Every mapping holds a file descriptor, and a process may often have no more than 1024 of them.
+_MAX_MAPPED_SHARDS = 256
+
+
+def write_shard(
+    path: Path,
+    images: np.ndarray,
+    keys: Sequence[str],
+    *,
+    attributes: Mapping[str, str | int | float],
+    rejected: Sequence[tuple[str, str]] = (),
+) -> ShardEntry:
+    """Write one shard atomically and return its index entry.
+
+    Args:
+        path: the file; what was there is replaced.
+        images: uint8 (N, S, S, 3).
+        keys: N names.
+        attributes: what describes the shard (seed, split, command, …), stored in this order.
+        rejected: (key, reason) of the photos that could not be read.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[0] != len(keys):
+        raise ValueError(f"{len(keys)} keys with {images.dtype} images of shape {images.shape}")
+    columns = {
+        "keys": _text_column(keys),
+        "crc32": np.array([zlib.crc32(image) for image in images], dtype=np.uint32),
+        "rejected_keys": _text_column([key for key, _ in rejected]),
+        "rejected_reasons": _text_column([reason for _, reason in rejected]),
+    }
+    with atomic.atomic_path(path) as temporary:
+        with h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+            file.attrs["format_version"] = FORMAT_VERSION
+            for name, value in attributes.items():
+                file.attrs[name] = value
+            file.create_dataset("images", data=images, track_times=False)
+            for name, column in columns.items():
+                file.create_dataset(name, data=column, track_times=False)
+        entry = ShardEntry(
+            file=Path(path).name,
+            num_images=len(keys),
+            sha256=atomic.sha256_of(temporary),
+            bytes=temporary.stat().st_size,
+        )
+    return entry
+
+
+def _text_column(texts: Sequence[str]) -> np.ndarray:
+    """Return texts as fixed-length UTF-8: variable-length text would not be contiguous."""
+    encoded = [text.encode("utf-8") for text in texts]
+    length = max((len(text) for text in encoded), default=0) or 1
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
+
+
+@dataclass(frozen=True)
+class _MappedShard:
+    images: np.ndarray  # uint8 (N, S, S, 3), a view of the file
+    keys: np.ndarray  # bytes (N,)
+
+
+def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
+    """Memory-map one shard after checking its layout.
+
+    Raises:
+        UsageError: the file is no shard, is damaged, or its images do not lie in one piece.
+    """
+    with open_for_reading(path) as file:
+        version = file.attrs.get("format_version")
+        if not np.array_equal(version, FORMAT_VERSION):
+            raise UsageError(
+                f"{path}: shard format version {version}, expected {FORMAT_VERSION}; pack again"
+            )
+        dataset, keys = get_dataset(file, "images"), get_dataset(file, "keys")
+        shape = dataset.shape
+        size = image_size or (shape[1] if len(shape) == 4 else None)
+        if dataset.dtype != np.uint8 or len(shape) != 4 or shape[1:] != (size, size, 3):
+            raise UsageError(
+                f"{path}: 'images' is {dataset.dtype} of shape {shape}; expected uint8 "
+                f"(N, {size}, {size}, 3)"
+            )
+        if keys.shape != shape[:1] or keys.dtype.kind != "S":
+            raise UsageError(
+                f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected fixed-length "
+                f"text of shape {shape[:1]}"
+            )
+        if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
+            raise UsageError(f"{path}: 'images' is not contiguous; pack again with pack.py")
+        offset, num_bytes = dataset.id.get_offset(), dataset.nbytes
+        if shape[0] == 0:
+            return _MappedShard(np.empty(shape, np.uint8), keys[()])
+        if offset is None or offset + num_bytes > path.stat().st_size:
+            raise UsageError(f"{path}: the images lie beyond its end; it is truncated")
+        return _MappedShard(np.memmap(path, np.uint8, "r", offset, shape), keys[()])
+
+
+def read_rejected(path: Path) -> list[tuple[str, str]]:
+    """Return the (key, reason) pairs of the photos a shard had to leave out."""
+    with open_for_reading(path) as file:
+        keys, reasons = (
+            [text.decode("utf-8", "replace") for text in get_dataset(file, name)[()]]
+            for name in ("rejected_keys", "rejected_reasons")
+        )
+    return list(zip(keys, reasons, strict=True))
+
+
+def damaged_images(path: Path) -> list[str]:
+    """Return the keys of the images of a shard whose bytes do not match their CRC-32."""
+    shard = map_shard(path)
+    with open_for_reading(path) as file:
+        expected = get_dataset(file, "crc32")[()]
+    if expected.shape != shard.images.shape[:1]:
+        raise UsageError(
+            f"{path}: {expected.size} checksums for {len(shard.images)} images; pack again"
+        )
+    return [
+        key.decode("utf-8", "replace")
+        for key, image, crc in zip(shard.keys, shard.images, expected, strict=True)
+        if zlib.crc32(image) != crc
+    ]
+
+
+class ShardReader:
+    """Random access to all images of a pack, by their position in it.
+
+    Opening reads the index and checks that each shard is there with its size; a shard is mapped
+    when first read from. Images are copied out of the page cache, without any decoding. One
+    reader may be used by several threads; every process opens its own.
+
+    Args:
+        index_path: the ``index.json`` of the pack, or its folder.
+
+    Raises:
+        UsageError: the index or a shard is missing, damaged or of another kind.
+    """
+
+    def __init__(self, index_path: Path) -> None:
+        index_path = Path(index_path)
+        self._index_path = index_path / "index.json" if index_path.is_dir() else index_path
+        self._index = read_index(self._index_path)
+        for entry in self._index.shards:
+            self._check_size(entry)
+        self._ends = np.cumsum([entry.num_images for entry in self._index.shards], dtype=np.int64)
+        self._mapped: OrderedDict[int, _MappedShard] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def index(self) -> ShardIndex:
+        """Everything ``index.json`` says."""
+        return self._index
+
+    @property
+    def num_images(self) -> int:
+        return self._index.num_images
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images, in pixels."""
+        return self._index.image_size
+
+    @property
+    def split(self) -> str:
+        return self._index.split
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 that is equal for equal packs; it follows from the shards' checksums."""
+        return self._index.fingerprint
+
+    def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return copies of the images at ``indices`` (n,) as uint8 (n, S, S, 3), in that order.
+
+        Raises:
+            IndexError: an index is not in ``[0, num_images)``.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        result = np.empty((len(indices), self.image_size, self.image_size, 3), dtype=np.uint8)
+        for number, where, rows in self._by_shard(indices):
+            images = self._shard(number).images
+            for position, row in zip(where, rows, strict=True):  # one copy; images[rows] makes two
+                result[position] = images[row]
+        return result
+
+    def key(self, index: int) -> str:
+        """Return where in the source image ``index`` comes from, such as ``class/photo.JPEG``."""
+        number, _, rows = next(self._by_shard(np.array([index], dtype=np.int64)))
+        key: bytes = self._shard(number).keys[rows[0]]
+        return key.decode("utf-8", "replace")
+
+    def verify(self) -> list[str]:
+        """Read everything; return what is damaged, one message per finding. Empty: all is well."""
+        numbers = range(len(self._index.shards))
+        return [message for number in numbers for message in self.verify_shard(number)]
+
+    def verify_shard(self, number: int) -> list[str]:
+        """Check one shard's SHA-256 and the CRC-32 of its images; return what is wrong."""
+        entry = self._index.shards[number]
+        path = self._path(entry)
+        try:
+            self._check_size(entry)
+            findings = [f"{path}: image {key!r} is damaged" for key in damaged_images(path)]
+            self._open(number)
+        except UsageError as error:
+            return [str(error)]
+        if atomic.sha256_of(path) != entry.sha256:
+            findings.append(f"{path}: its SHA-256 is not the one in {self._index_path.name}")
+        return findings
+
+    def close(self) -> None:
+        """Let go of all mapped files. Reading afterwards raises ``ValueError``."""
+        with self._lock:
+            self._mapped.clear()
+            self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _path(self, entry: ShardEntry) -> Path:
+        return self._index_path.parent / entry.file
+
+    def _check_size(self, entry: ShardEntry) -> None:
+        path = self._path(entry)
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise UsageError(
+                f"{path}: cannot read this shard ({error.strerror}), which {self._index_path} "
+                "names; run pack.py again to make it anew"
+            ) from error
+        if found != entry.bytes:
+            raise UsageError(
+                f"{path}: {found} bytes, but {self._index_path} says {entry.bytes}; it is "
+                "truncated or of another pack: delete it and run pack.py again"
+            )
+
+    def _by_shard(self, indices: np.ndarray) -> Iterator[tuple[int, Any, np.ndarray]]:
+        """Yield (shard, positions in ``indices``, rows in the shard) for each shard needed."""
+        if indices.size and (indices.min() < 0 or indices.max() >= self.num_images):
+            raise IndexError(
+                f"image {indices.min()} or {indices.max()} is not among the {self.num_images} "
+                f"of {self._index_path}"
+            )
+        numbers = np.searchsorted(self._ends, indices, side="right")
+        for number in np.unique(numbers):
+            where = np.flatnonzero(numbers == number)
+            start = self._ends[number] - self._index.shards[number].num_images
+            yield int(number), where, indices[where] - start
+
+    def _shard(self, number: int) -> _MappedShard:
+        with self._lock:
+            if self._closed:
+                raise ValueError(f"the reader of {self._index_path} is closed")
+            if number not in self._mapped:
+                self._mapped[number] = self._open(number)
+                if len(self._mapped) > _MAX_MAPPED_SHARDS:
+                    self._mapped.popitem(last=False)
+            self._mapped.move_to_end(number)
+            return self._mapped[number]
+
+    def _open(self, number: int) -> _MappedShard:
+        entry = self._index.shards[number]
+        shard = map_shard(self._path(entry), image_size=self.image_size)
+        if len(shard.images) != entry.num_images:
+            raise UsageError(
+                f"{self._path(entry)}: holds {len(shard.images)} images, but {self._index_path} "
+                f"says {entry.num_images}; delete it and run pack.py again"
+            )
+        return shard

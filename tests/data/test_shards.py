@@ -1,0 +1,244 @@
+"""Shards and their index: written deterministically, read by memory map, refused when damaged."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pconv_hpc.data import shards
+from pconv_hpc.data.shard_index import ShardIndex, fingerprint_of, read_index, write_index
+from pconv_hpc.data.shards import ShardReader, damaged_images, read_rejected, write_shard
+from pconv_hpc.errors import UsageError
+from pconv_hpc.hdf5 import h5py
+
+SIZE = 8
+
+
+def make_images(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def make_pack(folder: Path, counts: tuple[int, ...] = (5, 0, 3)) -> np.ndarray:
+    """Write shards of ``counts`` images and their index; return all images in order."""
+    images = make_images(sum(counts))
+    entries, start = [], 0
+    for number, count in enumerate(counts):
+        keys = [f"klasse/ä{index}.png" for index in range(start, start + count)]
+        entries.append(
+            write_shard(
+                folder / f"train-{number}.h5",
+                images[start : start + count],
+                keys,
+                attributes={"split": "train", "seed": 0},
+            )
+        )
+        start += count
+    index = ShardIndex(
+        split="train",
+        image_size=SIZE,
+        seed=0,
+        fraction=1.0,
+        num_images=start,
+        num_rejected=0,
+        source_fingerprint="",
+        command="pack.py",
+        shards=tuple(entries),
+        fingerprint=fingerprint_of(entries),
+    )
+    write_index(folder, index)
+    return images
+
+
+def edit_index(folder: Path, **changes: object) -> None:
+    path = folder / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_reads_any_images_in_the_order_asked(tmp_path: Path) -> None:
+    images = make_pack(tmp_path)
+    with ShardReader(tmp_path / "index.json") as reader:
+        assert (reader.num_images, reader.image_size, reader.split) == (8, SIZE, "train")
+        for indices in ([7, 0, 5, 4, 0], [3], [], list(range(8))):
+            found = reader.images(np.array(indices, dtype=np.int64))
+            assert found.dtype == np.uint8
+            np.testing.assert_array_equal(found, images[indices])
+        assert reader.key(0) == "klasse/ä0.png"
+        assert reader.key(5) == "klasse/ä5.png"
+        assert reader.verify() == []
+
+
+@pytest.mark.parametrize("index", [-1, 8])
+def test_an_index_out_of_range_is_an_error(tmp_path: Path, index: int) -> None:
+    make_pack(tmp_path)
+    with ShardReader(tmp_path) as reader:
+        with pytest.raises(IndexError):
+            reader.images([0, index])
+        with pytest.raises(IndexError):
+            reader.key(index)
+
+
+def test_a_closed_reader_says_so(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    reader = ShardReader(tmp_path)
+    reader.close()
+    with pytest.raises(ValueError, match="closed"):
+        reader.images([0])
+
+
+def test_few_shards_stay_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "_MAX_MAPPED_SHARDS", 2)
+    images = make_pack(tmp_path, (1,) * 6)
+    with ShardReader(tmp_path) as reader:
+        order = [5, 0, 3, 1, 4, 2, 5, 0]
+        np.testing.assert_array_equal(reader.images(order), images[order])
+        np.testing.assert_array_equal(reader.images(order[::-1]), images[order[::-1]])
+        assert len(reader._mapped) <= 2
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "s.h5", tmp_path / "b" / "s.h5"
+    entries = [
+        write_shard(
+            path,
+            make_images(4),
+            ["a", "bb", "c", "d"],
+            attributes={"split": "train", "seed": 3},
+            rejected=[("bad.png", "empty file")],
+        )
+        for path in (first, second)
+    ]
+    assert entries[0] == entries[1]
+    assert first.read_bytes() == second.read_bytes()
+    assert read_rejected(first) == [("bad.png", "empty file")]
+    assert sorted(path.name for path in first.parent.iterdir()) == ["s.h5"]
+
+
+def test_verify_names_the_damaged_image(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    path = tmp_path / "train-2.h5"
+    offset = shards.map_shard(path).images.offset
+    data = bytearray(path.read_bytes())
+    data[offset + SIZE * SIZE * 3 + 1] ^= 1  # the second of its images
+    path.write_bytes(data)
+    assert damaged_images(path) == ["klasse/ä6.png"]
+    with ShardReader(tmp_path) as reader:
+        findings = reader.verify()
+    assert len(findings) == 2
+    assert "train-2.h5" in findings[0]
+    assert "klasse/ä6.png" in findings[0]
+    assert "SHA-256" in findings[1]
+
+
+def test_verify_finds_damage_outside_the_images(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    path = tmp_path / "train-0.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["seed"] = np.int64(77)
+    with ShardReader(tmp_path) as reader:
+        assert any("train-0.h5" in f and "SHA-256" in f for f in reader.verify())
+
+
+def test_a_truncated_or_missing_shard_is_named(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    path = tmp_path / "train-0.h5"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UsageError, match=r"train-0\.h5.*truncated"):
+        ShardReader(tmp_path)
+    path.unlink()
+    with pytest.raises(UsageError, match=r"train-0\.h5.*No such file"):
+        ShardReader(tmp_path)
+
+
+def write_h5(path: Path, images: object, keys: object = None, **options: object) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["format_version"] = 1
+        if images is not None:
+            file.create_dataset("images", data=images, **options)
+        file["keys"] = np.array([b"k"] * 4) if keys is None else keys
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"images": None}, "no dataset 'images'"),
+        ({"images": np.zeros((4, SIZE, SIZE, 3), np.float32)}, "float32"),
+        ({"images": np.zeros((4, SIZE, SIZE), np.uint8)}, "of shape"),
+        ({"images": np.zeros((4, SIZE + 1, SIZE, 3), np.uint8)}, "of shape"),
+        ({"images": make_images(4), "keys": np.array([b"k"])}, "'keys'"),
+        ({"images": make_images(4), "keys": np.zeros(4)}, "'keys'"),
+        ({"images": make_images(4), "chunks": True}, "not contiguous"),
+        ({"images": make_images(3), "keys": np.array([b"k"] * 3)}, "holds 3 images"),
+    ],
+)
+def test_a_shard_of_another_shape_is_refused(tmp_path: Path, content: dict, message: str) -> None:
+    make_pack(tmp_path, (4,))
+    write_h5(tmp_path / "train-0.h5", **content)
+    shard = json.loads((tmp_path / "index.json").read_text())["shards"][0]
+    shard["bytes"] = (tmp_path / "train-0.h5").stat().st_size
+    edit_index(tmp_path, shards=[shard])
+    with ShardReader(tmp_path) as reader:
+        with pytest.raises(UsageError, match=message) as raised:
+            reader.images([0])
+        assert "train-0.h5" in str(raised.value)
+
+
+def test_no_hdf5_at_all_is_refused(tmp_path: Path) -> None:
+    make_pack(tmp_path, (4,))
+    path = tmp_path / "train-0.h5"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with ShardReader(tmp_path) as reader, pytest.raises(UsageError, match=r"train-0\.h5.*HDF5"):
+        reader.images([0])
+
+
+@pytest.mark.parametrize("name", ["../train-0.h5", "/etc/passwd", "sub/x.h5", "..", "", "a\\b"])
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, name: str) -> None:
+    make_pack(tmp_path, (4,))
+    shard = json.loads((tmp_path / "index.json").read_text())["shards"][0]
+    edit_index(tmp_path, shards=[shard | {"file": name}])
+    with pytest.raises(UsageError, match="refused"):
+        read_index(tmp_path / "index.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_images": 9}, "add up to 8"),
+        ({"num_images": True}, "'num_images' is True"),
+        ({"format_version": 2}, "format version 2"),
+        ({"split": None}, "'split' is None, expected text"),
+        ({"image_size": 10**9}, "'image_size'"),
+        ({"fraction": "all"}, "'fraction'"),
+        ({"shards": {}}, "'shards'"),
+        ({"shards": [5]}, "shard 0: 'file' is missing"),
+        ({"fingerprint": "0" * 64}, "fingerprint"),
+    ],
+)
+def test_a_wrong_index_is_refused(tmp_path: Path, changes: dict, message: str) -> None:
+    make_pack(tmp_path)
+    edit_index(tmp_path, **changes)
+    with pytest.raises(UsageError, match=message) as raised:
+        read_index(tmp_path / "index.json")
+    assert "index.json" in str(raised.value)
+
+
+def test_a_shard_named_twice_is_refused(tmp_path: Path) -> None:
+    make_pack(tmp_path, (4,))
+    shard = json.loads((tmp_path / "index.json").read_text())["shards"][0]
+    edit_index(tmp_path, shards=[shard, shard], num_images=8)
+    with pytest.raises(UsageError, match="twice"):
+        read_index(tmp_path / "index.json")
+
+
+@pytest.mark.parametrize("content", ["", "[", "[]", "[" * 100_000, "\udcff"])
+def test_no_json_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "index.json"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UsageError, match=r"index\.json"):
+        read_index(path)
+
+
+def test_a_missing_index_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"index\.json: cannot read"):
+        ShardReader(tmp_path)
