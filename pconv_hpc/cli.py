@@ -19,6 +19,26 @@ def build_parser(description: str, *, examples: str = "") -> argparse.ArgumentPa
     )
 
 
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1, for ``add_argument(type=...)``."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def add_override_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the repeatable ``--set section.key=value``, stored as ``overrides``."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override one value of the configuration; may be given many times",
+    )
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Call ``main`` and end the process with its exit code.
 

@@ -48,7 +48,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MasksConfig:
-    """Which holes the network learns to fill. A bank that is not named is drawn when a run starts."""
+    """Which holes the network learns to fill. A bank not named is drawn when a run starts."""
 
     train_bank: str | None = None  # bank made by tools/make_masks.py
     val_bank: str | None = None
@@ -112,7 +112,9 @@ class LossConfig:
     perceptual: float = 0.05
     style: float = 120.0
     total_variation: float = 0.1
-    vgg_weights: str = "none"  # Keras' notop .h5 or a torchvision-named .npz; "none": both terms off
+    vgg_weights: str = (
+        "none"  # Keras' notop .h5 or a torchvision-named .npz; "none": both terms off
+    )
 
     def __post_init__(self) -> None:
         for name in ("valid", "hole", "perceptual", "style", "total_variation"):
@@ -186,9 +188,7 @@ class ValidationConfig:
     def __post_init__(self) -> None:
         _require(self.num_images >= 1, "validation.num_images must be at least 1")
         _require(0 <= self.seed < 2**63, "validation.seed must be between 0 and 2^63 - 1")
-        _require(
-            1 <= self.grid_images <= 64, "validation.grid_images must be between 1 and 64"
-        )
+        _require(1 <= self.grid_images <= 64, "validation.grid_images must be between 1 and 64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,6 +331,29 @@ def apply_overrides(mapping: Any, overrides: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {text!r}: section {section!r} holds no keys")
         inner[key] = value
     return result
+
+
+_PATH_KEYS = {
+    "data": ("train_index", "val_index"),
+    "masks": ("train_bank", "val_bank", "objects_from"),
+    "loss": ("vgg_weights",),
+    "train": ("initial_weights",),
+}
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Return ``config`` with its paths made absolute, so that a run can continue from anywhere."""
+
+    def absolute(value: str | None) -> str | None:
+        return value if value in (None, "none") else str(Path(str(value)).absolute())
+
+    sections = {}
+    for section, keys in _PATH_KEYS.items():
+        old = getattr(config, section)
+        sections[section] = dataclasses.replace(
+            old, **{key: absolute(getattr(old, key)) for key in keys}
+        )
+    return dataclasses.replace(config, **sections)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -1,4 +1,4 @@
-"""The one place that imports h5py: locking set right, and files from outside read with suspicion."""
+"""The one place that imports h5py: locking set right, files from outside read with suspicion."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 # Lustre and GPFS mounts often have no flock; HDF5 reads this once, when its library loads.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
-import h5py  # noqa: E402
-import numpy as np  # noqa: E402
+import h5py
+import numpy as np
 
-from pconv_hpc.errors import UsageError  # noqa: E402
+from pconv_hpc.errors import UsageError
 
 __all__ = ["get_dataset", "h5py", "open_for_reading", "text_attribute"]
 
@@ -23,7 +23,7 @@ def open_for_reading(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise UsageError(
-            f"{path}: not a readable HDF5 file ({error}); it may be truncated: make or copy it again"
+            f"{path}: not a readable HDF5 file ({error}); is it truncated? Make or copy it again"
         ) from error
 
 

@@ -1,0 +1,65 @@
+"""HDF5 files from outside: only data that lie in the file itself are read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pconv_hpc.errors import UsageError
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["secret"] = np.arange(3)
+    path = tmp_path / "hostile.h5"
+    with h5py.File(path, "w") as file:
+        file["group/good"] = np.arange(4)
+        file["external"] = h5py.ExternalLink(str(secret), "secret")
+        file["soft"] = h5py.SoftLink("/group/good")
+        file["softgroup"] = h5py.SoftLink("/group")
+        file.create_dataset("raw", shape=(8,), dtype="u1", external=[(str(secret), 0, 8)])
+        layout = h5py.VirtualLayout(shape=(3,), dtype="i8")
+        layout[:] = h5py.VirtualSource(str(secret), "secret", shape=(3,))
+        file.create_virtual_dataset("virtual", layout)
+        file.attrs["name"] = "ü"
+        file.attrs["bytes"] = np.bytes_("plain")
+        file.attrs["number"] = 3
+    return path
+
+
+def test_data_in_the_file_are_read(hostile: Path) -> None:
+    with open_for_reading(hostile) as file:
+        assert get_dataset(file, "group/good")[()].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["external", "soft", "raw", "virtual", "softgroup/good"])
+def test_data_elsewhere_are_refused(hostile: Path, name: str) -> None:
+    with open_for_reading(hostile) as file, pytest.raises(UsageError, match="refused"):
+        get_dataset(file, name)
+
+
+@pytest.mark.parametrize("name", ["missing", "group/missing", "group/good/deeper", "group"])
+def test_a_missing_dataset_is_named(hostile: Path, name: str) -> None:
+    with open_for_reading(hostile) as file, pytest.raises(UsageError, match=r"hostile\.h5"):
+        get_dataset(file, name)
+
+
+def test_files_that_are_no_hdf5_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        open_for_reading(tmp_path / "missing.h5")
+    text = tmp_path / "text.h5"
+    text.write_text("not HDF5")
+    with pytest.raises(UsageError, match=r"text\.h5: not a readable HDF5 file"):
+        open_for_reading(text)
+
+
+def test_text_attributes(hostile: Path) -> None:
+    with open_for_reading(hostile) as file:
+        assert text_attribute(file, "name") == "ü"
+        assert text_attribute(file, "bytes") == "plain"
+        for name in ("number", "missing"):
+            with pytest.raises(UsageError, match=name):
+                text_attribute(file, name)
