@@ -122,6 +122,12 @@ def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
         return _MappedShard(np.memmap(path, np.uint8, "r", offset, shape), keys[()])
 
 
+def shard_attributes(path: Path) -> dict[str, Any]:
+    """Return what a shard says about itself: split, seed, command and so on."""
+    with open_for_reading(path) as file:
+        return dict(file.attrs)
+
+
 def read_rejected(path: Path) -> list[tuple[str, str]]:
     """Return the (key, reason) pairs of the photos a shard had to leave out."""
     with open_for_reading(path) as file:

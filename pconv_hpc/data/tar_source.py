@@ -1,0 +1,247 @@
+"""Photos inside a tar file, or a tar of tars, read in place through an index of offsets.
+
+ImageNet comes as one tar of a thousand tars. Unpacked it would be 1.28 million small files, more
+than many quotas allow. Its headers are read once, and the place of every photo is kept in a small
+file; a photo is then one read at an offset. Nothing is ever extracted.
+"""
+
+import contextlib
+import io
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pconv_hpc import atomic
+from pconv_hpc.data.disk import writing
+from pconv_hpc.data.photo_source import PhotoSource, has_image_suffix, printable, safe_key
+from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.mpi import World
+
+_INDEX_VERSION = 1
+
+# What a reader of damaged or hostile headers may raise besides its own errors.
+_HEADER_ERRORS = (
+    tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, RecursionError,
+)  # fmt: skip
+
+Entry = tuple[str, int, int]  # name, offset in the outer file, size
+Progress = Callable[[list[Entry]], Iterable[Entry]]
+
+
+@dataclass(frozen=True)
+class Members:
+    """The photos of an archive: names, where each begins in the file, and how long it is."""
+
+    keys: list[str]
+    offsets: np.ndarray  # int64 (N,), bytes from the beginning of the outer file
+    sizes: np.ndarray  # int64 (N,), bytes
+    ignored: Counter[str]
+
+
+class TarSource(PhotoSource):
+    """The photos of a tar file whose ``Members`` are known; see ``find_members``."""
+
+    def __init__(self, path: Path, members: Members) -> None:
+        self._path = Path(path)
+        self._offsets = members.offsets
+        self.name = printable(self._path.name)
+        self.keys, self.sizes, self.ignored = members.keys, members.sizes, members.ignored
+        self._descriptor = _open_tar(self._path)
+
+    def read(self, index: int) -> bytes:
+        size, offset = int(self.sizes[index]), int(self._offsets[index])
+        data = _pread(self._path, self._descriptor, size, offset)
+        if len(data) != size:
+            raise PconvError(
+                f"{self._path}: ends inside {self.keys[index]}; it is truncated or was changed"
+            )
+        return data
+
+    def close(self) -> None:
+        """Close the tar file."""
+        os.close(self._descriptor)
+
+
+def find_members(
+    path: Path, cache: Path, world: World, *, save: bool = True, progress: Progress = iter
+) -> Members:
+    """Return the members of ``path`` from ``cache``, after scanning the tar file if need be.
+
+    All ranks call this; inner tars are scanned by all of them. ``cache`` is written atomically,
+    and holds for the tar's present size and time of change.
+
+    Args:
+        save: whether to write ``cache`` after a scan.
+        progress: wraps the list of inner tars this rank scans, to show a bar.
+
+    Raises:
+        UsageError: ``path`` is no tar file, is compressed, damaged or truncated.
+    """
+    path, cache = Path(path), Path(cache)
+    members = _load_members(path, cache) if world.is_first else None
+    if world.broadcast(members is None):
+        members = _scan(path, world, progress)
+        if members is not None and save:
+            with writing(cache):
+                _save_members(path, cache, members)
+    result: Members = world.broadcast(members)
+    return result
+
+
+def _scan(path: Path, world: World, progress: Progress) -> Members | None:
+    """Read all headers; the result is on rank 0 alone."""
+    descriptor = _open_tar(path)
+    try:
+        end = os.fstat(descriptor).st_size
+        ignored: Counter[str] = Counter()
+        outer = world.broadcast(
+            list(_entries(path, descriptor, path.name, 0, end, ignored)) if world.is_first else None
+        )
+        inner = [entry for entry in outer if entry[0].lower().endswith(".tar")]
+        found = {name: (offset, size) for name, offset, size in outer if has_image_suffix(name)}
+        for name, offset, size in progress(inner[world.rank :: world.size]):
+            folder = name[: -len(".tar")]
+            for key, start, length in _entries(path, descriptor, name, offset, size, ignored):
+                if has_image_suffix(key):
+                    found[f"{folder}/{key}"] = (start, length)
+                else:
+                    ignored["not named like an image"] += 1
+        if world.is_first:
+            ignored["not named like an image"] += sum(
+                not has_image_suffix(name) and not name.lower().endswith(".tar")
+                for name, _, _ in outer
+            )
+    finally:
+        os.close(descriptor)
+    gathered = world.gather((found, ignored))
+    if gathered is None:
+        return None
+    everything = {key: place for part, _ in gathered for key, place in part.items()}
+    keys = sorted(everything)
+    places = np.array([everything[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+    total = sum((part for _, part in gathered), Counter[str]())
+    return Members(keys, places[:, 0].copy(), places[:, 1].copy(), total)
+
+
+def _entries(
+    path: Path, descriptor: int, name: str, start: int, size: int, ignored: Counter[str]
+) -> Iterator[Entry]:
+    """Yield (safe name, offset in the outer file, size) of each regular file of one tar.
+
+    Folders are passed over, and links, devices and unsafe names counted in ``ignored``: they are
+    not followed, opened or made.
+    """
+    window = io.BufferedReader(_Window(path, descriptor, start, size), buffer_size=4096)
+    where = path if start == 0 else f"{path}, in {name}"
+    last = -1
+    try:
+        with tarfile.open(fileobj=window, mode="r:") as tar:
+            for member in tar:
+                # tarfile reads on where a header says; one that points back is an endless loop
+                if member.offset <= last or member.size < 0:
+                    raise tarfile.ReadError("a header points backwards")
+                last = member.offset
+                if member.isdir():
+                    continue
+                if not member.isreg() or member.issparse():
+                    ignored["link or special file in a tar"] += 1
+                elif member.offset_data + member.size > size:
+                    raise tarfile.ReadError(f"{member.name} ends beyond it")
+                elif (key := safe_key(member.name)) is None:
+                    ignored["unsafe name in a tar"] += 1
+                else:
+                    yield key, start + member.offset_data, member.size
+    except _HEADER_ERRORS as error:
+        raise UsageError(
+            f"{where}: not a whole, uncompressed tar file ({error or type(error).__name__}); "
+            "if it is compressed, unpack that layer (gunzip); if it is truncated, copy it again"
+        ) from error
+
+
+class _Window(io.RawIOBase):
+    """A part of an open file, as a file of its own."""
+
+    def __init__(self, path: Path, descriptor: int, start: int, size: int) -> None:
+        self._path, self._descriptor, self._start, self._size = path, descriptor, start, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("position before the beginning")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = max(0, min(len(buffer), self._size - self._position))
+        data = _pread(self._path, self._descriptor, wanted, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def _pread(path: Path, descriptor: int, size: int, offset: int) -> bytes:
+    """Read ``size`` bytes at ``offset``, fewer only at the end of the file."""
+    parts = []
+    try:
+        while size > 0 and (part := os.pread(descriptor, size, offset)):
+            parts.append(part)
+            size, offset = size - len(part), offset + len(part)
+    except OSError as error:
+        raise PconvError(f"{path}: cannot be read ({error.strerror})") from error
+    return b"".join(parts)
+
+
+def _open_tar(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be opened ({error.strerror})") from error
+
+
+def _identity(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} bytes, changed {status.st_mtime_ns}"
+
+
+def _save_members(path: Path, cache: Path, members: Members) -> None:
+    with atomic.atomic_path(cache) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["version"] = _INDEX_VERSION
+        file.attrs["archive"] = _identity(path)
+        # one text: names hold no line breaks, and a column would be as wide as the longest
+        file["keys"] = np.frombuffer("\n".join(members.keys).encode() or b"\n", dtype=np.uint8)
+        file["offsets"] = members.offsets
+        file["sizes"] = members.sizes
+        file["ignored_reasons"] = np.array([r.encode() for r in members.ignored] or [b""])
+        file["ignored_counts"] = np.array(list(members.ignored.values()) or [0], dtype=np.int64)
+
+
+def _load_members(path: Path, cache: Path) -> Members | None:
+    """Return what ``cache`` holds, or None if it is absent, damaged or of another tar file."""
+    if not cache.is_file():
+        return None
+    with contextlib.suppress(UsageError), open_for_reading(cache) as file:
+        current = text_attribute(file, "archive") == _identity(path)
+        if current and file.attrs.get("version") == _INDEX_VERSION:
+            reasons = [reason.decode() for reason in get_dataset(file, "ignored_reasons")[()]]
+            counts = get_dataset(file, "ignored_counts")[()].tolist()
+            names = get_dataset(file, "keys")[()].tobytes().decode()
+            return Members(
+                [key for key in names.split("\n") if key],
+                get_dataset(file, "offsets")[()],
+                get_dataset(file, "sizes")[()],
+                +Counter(dict(zip(reasons, counts, strict=True))),
+            )
+    return None

@@ -1,0 +1,86 @@
+#!/usr/bin/env python
+"""Show what a folder of packed shards holds, check every byte of it, and look at it.
+
+--verify reads everything: the CRC-32 of each image and the SHA-256 of each file. A damaged shard is
+named, with the image; delete that file and run the same pack.py command again to make it anew.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pconv_hpc import cli
+from pconv_hpc.data.contact_sheet import save_contact_sheet
+from pconv_hpc.data.disk import writing
+from pconv_hpc.data.shards import ShardReader
+from pconv_hpc.errors import PconvError, UsageError
+
+_EXAMPLES = """\
+  python tools/inspect_shards.py packed/train
+  python tools/inspect_shards.py packed/train --verify --contact-sheet sheet.png
+
+exit codes: 0 all is well, 1 something is damaged, 2 bad input
+"""
+
+
+def main() -> None:
+    """Parse, summarise, verify, draw."""
+    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
+    parser.add_argument("out", type=Path, help="the folder pack.py wrote, or its index.json")
+    parser.add_argument("--verify", action="store_true", help="read and check everything")
+    parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="draw images to this PNG")
+    parser.add_argument("--num-tiles", type=int, default=64, help="images on the contact sheet")
+    arguments = parser.parse_args()
+    if arguments.num_tiles < 1:
+        raise UsageError(f"--num-tiles {arguments.num_tiles}: expected at least 1")
+    with ShardReader(arguments.out) as reader:
+        _summarise(reader)
+        if arguments.contact_sheet:
+            _draw(reader, arguments.contact_sheet, arguments.num_tiles)
+        if arguments.verify:
+            _verify(reader)
+
+
+def _summarise(reader: ShardReader) -> None:
+    index = reader.index
+    rows = {
+        "split": index.split,
+        "images": f"{index.num_images:,} of {index.image_size} x {index.image_size} pixels",
+        "rejected": f"{index.num_rejected:,}",
+        "shards": f"{len(index.shards):,}, {sum(s.bytes for s in index.shards) / 1e9:.2f} GB",
+        "command": index.command,
+        "source": f"fingerprint {index.source_fingerprint}",
+        "fingerprint": index.fingerprint,
+    }
+    for name, value in rows.items():
+        print(f"{name:12} {value}")
+    width = max((len(shard.file) for shard in index.shards), default=0)
+    print(f"\n{'shard':{width}} {'images':>8} {'MB':>10}  sha256")
+    for shard in index.shards:
+        size = shard.bytes / 1e6
+        print(f"{shard.file:{width}} {shard.num_images:>8,} {size:>10,.1f}  {shard.sha256[:16]}…")
+
+
+def _draw(reader: ShardReader, path: Path, num_tiles: int) -> None:
+    tiles = min(num_tiles, reader.num_images)
+    indices = np.linspace(0, reader.num_images - 1, tiles).astype(np.int64)
+    with writing(path):
+        save_contact_sheet(path, reader.images(indices))
+    print(f"\n{tiles} images from all over the pack: {path}")
+
+
+def _verify(reader: ShardReader) -> None:
+    findings = []
+    for number in tqdm(range(len(reader.index.shards)), "verifying", unit="shard"):
+        findings += reader.verify_shard(number)
+    if findings:
+        raise PconvError(
+            "\n".join(["the pack is damaged:", *findings])
+            + "\ndelete the shards named here and run the same pack.py command again"
+        )
+    print(f"\nverified: all {reader.num_images:,} images and {len(reader.index.shards)} files")
+
+
+if __name__ == "__main__":
+    cli.run(main)
