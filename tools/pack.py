@@ -34,7 +34,7 @@ _EXAMPLES = """\
   # a folder of photos, on this machine
   python tools/pack.py photos packed/train --split train --size 256
 
-  # ImageNet, straight from its tar files, by 48 ranks (jobs/pack_imagenet.sbatch does this)
+  # ImageNet, straight from its tar files, by 48 ranks
   srun --ntasks=48 python tools/pack.py ILSVRC2012_img_train.tar packed/train --split train
   mpirun -np 8 python tools/pack.py ILSVRC2012_img_val.tar packed/val --split val
 
@@ -92,7 +92,9 @@ def main() -> None:
             save_index=not arguments.dry_run,
             should_stop=lambda: stop.is_set,
         )
-        plan = plan_pack(source, options, source_path=arguments.source)
+        plan: PackPlan = world.broadcast(
+            plan_pack(source, options, source_path=arguments.source) if world.is_first else None
+        )
         if world.is_first:
             _describe(source, plan, arguments.out, world.size)
         if arguments.dry_run:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pconv_hpc.data.photo_source import PhotoSource, has_image_suffix, printable, safe_key
+from pconv_hpc.data.photo_source import PhotoSource, printable, safe_key, why_no_photo
 from pconv_hpc.errors import PconvError, UsageError
 
 
@@ -53,16 +53,14 @@ class FolderSource(PhotoSource):
             with os.scandir(folder) as entries:
                 for entry in entries:
                     path = f"{relative}/{entry.name}" if relative else entry.name
-                    if entry.name.startswith("."):
-                        self.ignored["hidden"] += 1
-                    elif entry.is_dir():
+                    if entry.is_dir() and not entry.name.startswith("."):
                         self._list(path, ancestors | {identity}, found)
                     elif not entry.is_file():
-                        self.ignored["broken link or special file"] += 1
-                    elif not has_image_suffix(entry.name):
-                        self.ignored["not named like an image"] += 1
+                        self.ignored["hidden folder, broken link or special file"] += 1
                     elif (key := safe_key(path)) is None:
                         self.ignored["unsafe name"] += 1
+                    elif reason := why_no_photo(key):
+                        self.ignored[reason] += 1
                     else:
                         found[key] = (path, entry.stat().st_size)
         except OSError as error:

@@ -75,6 +75,9 @@ def safe_key(name: str) -> str | None:
     return None if unsafe else str(path)
 
 
-def has_image_suffix(name: str) -> bool:
-    """Return whether a file of this name is taken for a photo."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+def why_no_photo(key: str) -> str | None:
+    """Return why a file of this name is not taken for a photo, or None if it is."""
+    path = PurePosixPath(key)
+    if any(part.startswith(".") for part in path.parts):  # ._photo.jpg is what macOS leaves behind
+        return "hidden"
+    return None if path.suffix.lower() in IMAGE_SUFFIXES else "not named like an image"

@@ -24,7 +24,13 @@ from typing import Any, Self
 import numpy as np
 
 from pconv_hpc import atomic
-from pconv_hpc.data.shard_index import FORMAT_VERSION, ShardEntry, ShardIndex, read_index
+from pconv_hpc.data.shard_index import (
+    FORMAT_VERSION,
+    INDEX_NAME,
+    ShardEntry,
+    ShardIndex,
+    read_index,
+)
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading
 
@@ -170,7 +176,7 @@ class ShardReader:
 
     def __init__(self, index_path: Path) -> None:
         index_path = Path(index_path)
-        self._index_path = index_path / "index.json" if index_path.is_dir() else index_path
+        self._index_path = index_path / INDEX_NAME if index_path.is_dir() else index_path
         self._index = read_index(self._index_path)
         for entry in self._index.shards:
             self._check_size(entry)

@@ -32,14 +32,10 @@ def open_source(
         Interrupted: ``should_stop`` said so while a tar file was scanned.
     """
     path = Path(path)
-    if path.is_dir():
-        source: PhotoSource = world.broadcast(FolderSource(path) if world.is_first else None)
+    folder = world.broadcast(_list_folder(path) if world.is_first else None)
+    if folder is not None:
+        source: PhotoSource = folder
         return source
-    if not path.is_file():
-        raise UsageError(
-            f"{path}: no such folder or file; expected a folder of images, or a tar file such as "
-            "ILSVRC2012_img_train.tar"
-        )
 
     def progress(inner: list[Entry]) -> Iterator[Entry]:
         for entry in tqdm(inner, "scanning tar files", disable=not world.is_first or not inner):
@@ -49,3 +45,15 @@ def open_source(
 
     cache = Path(out_dir) / TAR_INDEX_NAME
     return TarSource(path, find_members(path, cache, world, save=save_index, progress=progress))
+
+
+def _list_folder(path: Path) -> FolderSource | None:
+    """Return the photos of a folder, or None if ``path`` is a file."""
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: no such folder or file; expected a folder of images, or a tar file such as "
+            "ILSVRC2012_img_train.tar"
+        )
+    return None

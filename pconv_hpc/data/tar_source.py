@@ -7,8 +7,10 @@ file; a photo is then one read at an offset. Nothing is ever extracted.
 
 import contextlib
 import io
+import json
 import os
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ import numpy as np
 
 from pconv_hpc import atomic
 from pconv_hpc.data.disk import writing
-from pconv_hpc.data.photo_source import PhotoSource, has_image_suffix, printable, safe_key
+from pconv_hpc.data.photo_source import PhotoSource, printable, safe_key, why_no_photo
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
 from pconv_hpc.mpi import World
@@ -103,20 +105,23 @@ def _scan(path: Path, world: World, progress: Progress) -> Members | None:
         outer = world.broadcast(
             list(_entries(path, descriptor, path.name, 0, end, ignored)) if world.is_first else None
         )
-        inner = [entry for entry in outer if entry[0].lower().endswith(".tar")]
-        found = {name: (offset, size) for name, offset, size in outer if has_image_suffix(name)}
+        inner = [entry for entry in outer if _is_tar(entry)]
+        found: dict[str, tuple[int, int]] = {}
+
+        def sort_in(key: str, offset: int, size: int) -> None:
+            if reason := why_no_photo(key):
+                ignored[reason] += 1
+            else:
+                found[key] = (offset, size)
+
+        if world.is_first:
+            for entry in outer:
+                if not _is_tar(entry):
+                    sort_in(*entry)
         for name, offset, size in progress(inner[world.rank :: world.size]):
             folder = name[: -len(".tar")]
             for key, start, length in _entries(path, descriptor, name, offset, size, ignored):
-                if has_image_suffix(key):
-                    found[f"{folder}/{key}"] = (start, length)
-                else:
-                    ignored["not named like an image"] += 1
-        if world.is_first:
-            ignored["not named like an image"] += sum(
-                not has_image_suffix(name) and not name.lower().endswith(".tar")
-                for name, _, _ in outer
-            )
+                sort_in(f"{folder}/{key}", start, length)
     finally:
         os.close(descriptor)
     gathered = world.gather((found, ignored))
@@ -127,6 +132,10 @@ def _scan(path: Path, world: World, progress: Progress) -> Members | None:
     places = np.array([everything[key] for key in keys], dtype=np.int64).reshape(-1, 2)
     total = sum((part for _, part in gathered), Counter[str]())
     return Members(keys, places[:, 0].copy(), places[:, 1].copy(), total)
+
+
+def _is_tar(entry: Entry) -> bool:
+    return entry[0].lower().endswith(".tar")
 
 
 def _entries(
@@ -216,32 +225,35 @@ def _identity(path: Path) -> str:
     return f"{status.st_size} bytes, changed {status.st_mtime_ns}"
 
 
+def _checksum(*columns: np.ndarray) -> int:
+    crc = 0
+    for column in columns:
+        crc = zlib.crc32(np.ascontiguousarray(column), crc)
+    return crc
+
+
 def _save_members(path: Path, cache: Path, members: Members) -> None:
+    # one text: names hold no line breaks, and a column would be as wide as the longest
+    names = np.frombuffer("\n".join(members.keys).encode() or b"\n", dtype=np.uint8)
     with atomic.atomic_path(cache) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["version"] = _INDEX_VERSION
         file.attrs["archive"] = _identity(path)
-        # one text: names hold no line breaks, and a column would be as wide as the longest
-        file["keys"] = np.frombuffer("\n".join(members.keys).encode() or b"\n", dtype=np.uint8)
-        file["offsets"] = members.offsets
-        file["sizes"] = members.sizes
-        file["ignored_reasons"] = np.array([r.encode() for r in members.ignored] or [b""])
-        file["ignored_counts"] = np.array(list(members.ignored.values()) or [0], dtype=np.int64)
+        file.attrs["ignored"] = json.dumps(members.ignored)
+        file.attrs["crc32"] = _checksum(names, members.offsets, members.sizes)
+        file["keys"], file["offsets"], file["sizes"] = names, members.offsets, members.sizes
 
 
 def _load_members(path: Path, cache: Path) -> Members | None:
     """Return what ``cache`` holds, or None if it is absent, damaged or of another tar file."""
     if not cache.is_file():
         return None
-    with contextlib.suppress(UsageError), open_for_reading(cache) as file:
+    with contextlib.suppress(UsageError, ValueError), open_for_reading(cache) as file:
         current = text_attribute(file, "archive") == _identity(path)
-        if current and file.attrs.get("version") == _INDEX_VERSION:
-            reasons = [reason.decode() for reason in get_dataset(file, "ignored_reasons")[()]]
-            counts = get_dataset(file, "ignored_counts")[()].tolist()
-            names = get_dataset(file, "keys")[()].tobytes().decode()
-            return Members(
-                [key for key in names.split("\n") if key],
-                get_dataset(file, "offsets")[()],
-                get_dataset(file, "sizes")[()],
-                +Counter(dict(zip(reasons, counts, strict=True))),
-            )
+        if not current or file.attrs.get("version") != _INDEX_VERSION:
+            return None
+        names, offsets, sizes = (get_dataset(file, n)[()] for n in ("keys", "offsets", "sizes"))
+        if file.attrs.get("crc32") != _checksum(names, offsets, sizes):
+            return None
+        keys = [key for key in names.tobytes().decode().split("\n") if key]
+        return Members(keys, offsets, sizes, Counter(json.loads(text_attribute(file, "ignored"))))
     return None
