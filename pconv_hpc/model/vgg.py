@@ -73,7 +73,7 @@ class VGG16Features(keras.layers.Layer):
         for layer, c in zip(self.convolutions, _CONVOLUTIONS, strict=True):
             x = layer(x)
             if c.pooled:
-                x = ops.max_pool(x, 2, padding="valid")
+                x = ops.max_pool(x, 2, strides=2, padding="valid")
                 features.append(x)
         return features
 
