@@ -228,7 +228,7 @@ def _identity(path: Path) -> str:
 def _checksum(*columns: np.ndarray) -> int:
     crc = 0
     for column in columns:
-        crc = zlib.crc32(np.ascontiguousarray(column), crc)
+        crc = zlib.crc32(column.tobytes(), crc)
     return crc
 
 
