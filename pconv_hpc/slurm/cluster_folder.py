@@ -150,6 +150,8 @@ class ClusterFolder:
     def log_tail(self, name: str) -> str:
         """Return the last lines of a process's log, under its path."""
         path = self.log_path(name)
+        if not path.exists():
+            return f"{path} does not exist: {name} was never started."
         lines = path.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         return "\n".join([f"The end of {path}:", *(f"  {line}" for line in lines)])
 

@@ -91,7 +91,12 @@ class Supervisor:
         deadline = time.monotonic() + _MUNGE_SOCKET_TIMEOUT_S
         while not self._spec.munge_socket.exists():
             self._reap()
-            if self._pids["munged"] is None or time.monotonic() > deadline:
+            munged = self._pids["munged"]
+            if munged is None:
+                return False
+            if time.monotonic() > deadline:
+                print(f"munged made no socket within {_MUNGE_SOCKET_TIMEOUT_S} s", flush=True)
+                os.kill(munged, signal.SIGKILL)
                 return False
             time.sleep(0.02)
         return True
