@@ -48,7 +48,8 @@ def run(main: Callable[[], int | None]) -> None:
     try:
         code = main() or EXIT_DONE
     except PconvError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not error.reported:
+            print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

@@ -10,9 +10,11 @@ class PconvError(Exception):
     """Something went wrong that a message explains: what was found, expected, and what to do.
 
     ``exit_code`` is what the process ends with; nothing else about it is shown to the user.
+    ``reported`` says that the user was told already, by this process or by another rank of it.
     """
 
     exit_code = EXIT_FAILED
+    reported = False
 
 
 class UsageError(PconvError):

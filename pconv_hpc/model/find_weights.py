@@ -1,0 +1,66 @@
+"""From what a person names, a weight file or a training run's folder, to the file to load."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pconv_hpc.config import load_config
+from pconv_hpc.errors import UsageError
+
+_CHECKPOINT = re.compile(r"step_(\d{8,})\.json")
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """A weight file, or a checkpoint, and the size of the photos its network was trained on.
+
+    ``image_size`` is ``None`` where nothing beside the file tells; the file's own metadata may.
+    """
+
+    path: Path
+    image_size: int | None
+
+
+def find_weights(path: Path) -> FoundWeights:
+    """Return the file that ``path`` stands for.
+
+    Args:
+        path: a weight file; a checkpoint; or a run folder, where ``weights.h5`` (the best by
+            validation) is taken, or before there is one the newest finished checkpoint.
+
+    Raises:
+        UsageError: there is nothing of the kind.
+    """
+    path = Path(path)
+    if path.is_file():
+        return FoundWeights(path, _image_size_of_checkpoint(path.with_suffix(".json")))
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such weight file or run folder")
+    config_path = path / "config.yaml"
+    image_size = load_config(config_path).data.image_size if config_path.is_file() else None
+    best = path / "weights.h5"
+    if best.is_file():
+        return FoundWeights(best, image_size)
+    descriptions = sorted(
+        (int(match.group(1)), file)
+        for file in (path / "checkpoints").glob("step_*.json")
+        if (match := _CHECKPOINT.fullmatch(file.name)) and file.with_suffix(".h5").is_file()
+    )
+    if not descriptions:
+        raise UsageError(
+            f"{path}: holds neither weights.h5 nor a finished checkpoint; is it a run folder of "
+            "tools/train.py, and has it trained long enough to save one?"
+        )
+    return FoundWeights(descriptions[-1][1].with_suffix(".h5"), image_size)
+
+
+def _image_size_of_checkpoint(description_path: Path) -> int | None:
+    if not _CHECKPOINT.fullmatch(description_path.name):
+        return None
+    try:
+        description: Any = json.loads(description_path.read_text(encoding="utf-8"))
+        return int(description["config"]["data"]["image_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,45 @@
+"""The mask banks a run trains and validates on: named by its configuration, or drawn at start."""
+
+import logging
+from pathlib import Path
+
+from pconv_hpc.config import RunConfig
+from pconv_hpc.data.mask_bank import MaskBank, draw_bank
+from pconv_hpc.training.distributed import Ranks
+
+_LOG = logging.getLogger(__name__)
+_NUM_VALIDATION_MASKS = 240
+
+
+def open_mask_banks(
+    config: RunConfig, directory: Path, ranks: Ranks, *, show_progress: bool
+) -> tuple[MaskBank, MaskBank]:
+    """Return the training and the validation bank.
+
+    A bank that the configuration does not name is drawn by rank 0 into ``directory``, once in the
+    life of a run; validation masks follow another seed, so they are none that training sees.
+    """
+    paths = []
+    for name, given, num_masks, seed in (
+        ("train", config.masks.train_bank, config.masks.num_masks, config.train.seed),
+        ("val", config.masks.val_bank, _NUM_VALIDATION_MASKS, config.validation.seed + 2**32),
+    ):
+        path = Path(given) if given else directory / f"{name}.h5"
+        if not given and ranks.is_first and not path.is_file():
+            _LOG.info("drawing %d masks into %s", num_masks, path)
+            draw_bank(
+                path,
+                num_masks=num_masks,
+                size=config.data.image_size,
+                style_weights={
+                    "strokes": config.masks.strokes,
+                    "boxes": config.masks.boxes,
+                    "objects": config.masks.objects,
+                },
+                objects_from=Path(config.masks.objects_from) if config.masks.objects_from else None,
+                seed=seed,
+                show_progress=show_progress,
+            )
+        paths.append(path)
+    ranks.barrier()
+    return MaskBank(paths[0]), MaskBank(paths[1])

@@ -1,0 +1,118 @@
+"""The files of one training run, and the note it leaves about where it stands."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pconv_hpc import atomic
+from pconv_hpc.config import RunConfig, config_to_mapping, config_to_yaml, load_config
+from pconv_hpc.errors import UsageError
+
+Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+class RunFolder:
+    """Names every file of a run; nothing else in the project spells them out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config_path = self.path / "config.yaml"
+        self.state_path = self.path / "state.json"
+        self.checkpoints_dir = self.path / "checkpoints"
+        self.masks_dir = self.path / "masks"
+        self.metrics_path = self.path / "metrics.csv"
+        self.validation_metrics_path = self.path / "validation.csv"
+        self.validation_dir = self.path / "validation"
+        self.curves_path = self.path / "curves.png"
+        self.tensorboard_dir = self.path / "tensorboard"
+        self.log_path = self.path / "train.log"
+        self.weights_path = self.path / "weights.h5"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config_path.is_file()
+
+    def grid_path(self, epoch: int) -> Path:
+        """Return where the picture of validation after ``epoch`` (from 1) goes."""
+        return self.validation_dir / f"epoch_{epoch:04d}.png"
+
+    def load_config(self) -> RunConfig:
+        """Return the configuration the run was started with.
+
+        Raises:
+            UsageError: no run was started here.
+        """
+        if not self.exists:
+            raise UsageError(
+                f"{self.path}: no training run here (there is no config.yaml); start one with "
+                f"tools/train.py CONFIG --run-dir {self.path}"
+            )
+        return load_config(self.config_path)
+
+    def save_config(self, config: RunConfig) -> None:
+        """Write the resolved configuration."""
+        atomic.write_text(self.config_path, config_to_yaml(config))
+
+    def write_state(self, status: Status, *, step: int, total_steps: int, reason: str) -> None:
+        """Record where the run stands, for ``tools/resume.py`` and people."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        state = {
+            "status": status,
+            "step": step,
+            "total_steps": total_steps,
+            "reason": reason,
+            "updated": now,
+        }
+        atomic.write_json(self.state_path, state)
+
+    def read_state(self) -> dict[str, Any]:
+        """Return what ``write_state`` wrote last; ``{}`` if nothing or if it is unreadable."""
+        try:
+            state = json.loads(self.state_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return state if isinstance(state, dict) else {}
+
+
+# What decides which samples a run has seen, or what its weights are. Changing one of them half way
+# would make "continues on exactly the next sample" untrue.
+_FIXED_KEYS = (
+    "data.image_size",
+    "data.shuffle_block_images",
+    "data.shuffle_window_blocks",
+    "model",
+    "train.seed",
+    "train.global_batch_size",
+    "train.steps_per_epoch",
+    "validation",
+)
+
+
+def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
+    """Return ``section.key`` of every value that differs."""
+    before, after = config_to_mapping(old), config_to_mapping(new)
+    return [
+        f"{section}.{key}"
+        for section, values in after.items()
+        for key, value in values.items()
+        if before[section][key] != value
+    ]
+
+
+def check_continuation(old: RunConfig, new: RunConfig, path: Path) -> list[str]:
+    """Return the keys that change when the run at ``path`` goes on with ``new``.
+
+    Raises:
+        UsageError: a key changes that a run must keep for its whole life.
+    """
+    changed = changed_keys(old, new)
+    fixed = [k for k in changed if k in _FIXED_KEYS or k.partition(".")[0] in _FIXED_KEYS]
+    if fixed:
+        raise UsageError(
+            f"{path}: a run keeps {', '.join(fixed)} for its whole life, so that it continues on "
+            "exactly the next sample. Leave them as they were, or start a new run from these "
+            f"weights: tools/train.py CONFIG --run-dir NEW --set train.initial_weights={path}"
+        )
+    return changed

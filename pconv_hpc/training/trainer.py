@@ -1,0 +1,248 @@
+"""The training function: data → model → restore → loop → close."""
+
+import logging
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pconv_hpc.config import RunConfig
+from pconv_hpc.data.loader import BatchLoader
+from pconv_hpc.data.shards import ShardReader
+from pconv_hpc.errors import Interrupted, PconvError, UsageError
+from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.model.losses import InpaintingLoss
+from pconv_hpc.model.unet import build_pconv_unet, freeze_encoder_batch_norm
+from pconv_hpc.model.vgg import load_vgg16
+from pconv_hpc.model.weights import assign_variables, load_initial_weights
+from pconv_hpc.training.checkpoint import CheckpointStore
+from pconv_hpc.training.checkpoint_files import Checkpoint
+from pconv_hpc.training.distributed import Ranks, configure_devices
+from pconv_hpc.training.loop import Progress, TrainingLoop
+from pconv_hpc.training.mask_banks import open_mask_banks
+from pconv_hpc.training.monitor import Monitor, configure_logging
+from pconv_hpc.training.run_folder import RunFolder, check_continuation
+from pconv_hpc.training.step import TrainingStep, build_optimizer, variable_groups
+from pconv_hpc.training.validation import Validator
+from pconv_hpc.training.walltime import StopRequest
+
+_LOG = logging.getLogger(__name__)
+
+
+def train(config: RunConfig, run_dir: Path) -> None:
+    """Train a run from wherever it stands to its end; every rank calls it.
+
+    Raises:
+        Interrupted: asked to stop (USR2, TERM, INT); saved, and can be continued.
+        PconvError: the loss is not finite, or a checkpoint could not be written.
+        UsageError: configuration or data cannot be used.
+    """
+    folder = RunFolder(run_dir)
+    ranks = Ranks()
+    configure_logging(folder.log_path if ranks.is_first else None, rank=ranks.rank)
+    with StopRequest() as stop_request:
+        try:
+            _train_ranks(config, folder, ranks, stop_request)
+        except PconvError as error:
+            if ranks.is_first:
+                _LOG.error("%s", error)
+            error.reported = ranks.is_first or isinstance(error, Interrupted)
+            raise
+        finally:
+            ranks.shutdown()
+
+
+def _train_ranks(
+    config: RunConfig, folder: RunFolder, ranks: Ranks, stop_request: StopRequest
+) -> None:
+    _LOG.info(
+        "%s",
+        configure_devices(
+            ranks,
+            require_gpu=config.train.require_gpu,
+            deterministic=config.train.deterministic,
+            environment=os.environ,
+        ),
+    )
+    if ranks.is_first:
+        _claim_folder(folder, config)
+    keras.utils.set_random_seed(config.train.seed % 2**32)
+
+    with ExitStack() as stack:
+        # data
+        train_reader = stack.enter_context(_open_shards(config.data.train_index, "train"))
+        val_reader = stack.enter_context(_open_shards(config.data.val_index, "val"))
+        train_bank, val_bank = open_mask_banks(
+            config, folder.masks_dir, ranks, show_progress=ranks.is_first and sys.stderr.isatty()
+        )
+        steps_per_epoch = config.train.steps_per_epoch or max(
+            1, train_reader.num_images // config.train.global_batch_size
+        )
+        total_steps = config.train.epochs * steps_per_epoch
+
+        # model
+        dtype = config.train.precision
+        model = build_pconv_unet(
+            config.model, dtype=dtype if dtype == "float32" else f"mixed_{dtype}"
+        )
+        if config.train.freeze_encoder_batch_norm:
+            freeze_encoder_batch_norm(model)
+        loss = _build_loss(config)
+        optimizer = build_optimizer(
+            config.optimizer,
+            global_batch_size=config.train.global_batch_size,
+            total_steps=total_steps,
+            precision=dtype,
+        )
+        optimizer.build(model.trainable_variables)
+        step = TrainingStep(model=model, loss=loss, optimizer=optimizer, ranks=ranks, config=config)
+        validator = Validator(
+            model=model, loss=loss, reader=val_reader, bank=val_bank, ranks=ranks, config=config
+        )
+
+        # restore, in this order:
+        #   1. the newest checkpoint of this run that verifies;
+        #   2. else the weights the configuration starts from;
+        #   3. else what was just initialised.
+        # Rank 0 reads; then every rank gets rank 0's variables and position.
+        store = CheckpointStore(folder.checkpoints_dir, keep=config.train.keep_checkpoints)
+        restored = (
+            _restore(store, model, optimizer, train_reader, config) if ranks.is_first else None
+        )
+        progress, monitor_state = ranks.broadcast(restored, name="progress") or (Progress(), None)
+        for variables in variable_groups(model, optimizer).values():
+            ranks.broadcast_variables(variables)
+
+        monitor = Monitor(
+            folder,
+            part_names=step.part_names,
+            validation_names=validator.figure_names,
+            first_step=progress.step,
+            total_steps=total_steps,
+            global_batch_size=config.train.global_batch_size,
+            log_every_steps=config.train.log_every_steps,
+            active=ranks.is_first,
+        )
+        stack.callback(monitor.close)
+        if monitor_state:
+            monitor.restore(monitor_state)
+        loop = TrainingLoop(
+            config=config,
+            folder=folder,
+            ranks=ranks,
+            model=model,
+            optimizer=optimizer,
+            store=store,
+            monitor=monitor,
+            validator=validator,
+            step=step,
+            progress=progress,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            data_fingerprint=train_reader.fingerprint,
+            stop_request=stop_request,
+        )
+        _LOG.info(
+            "%d parameters; %d photos of %d px, crops of %d px; %d rank(s), %d images a step; "
+            "%d epochs of %d steps, %d steps done",
+            model.count_params(),
+            train_reader.num_images,
+            train_reader.image_size,
+            config.data.image_size,
+            ranks.size,
+            config.train.global_batch_size,
+            config.train.epochs,
+            steps_per_epoch,
+            progress.step,
+        )
+        loader = stack.enter_context(
+            BatchLoader(
+                train_reader,
+                train_bank,
+                config.data,
+                config.masks,
+                seed=config.train.seed,
+                global_batch_size=config.train.global_batch_size,
+                rank=ranks.rank,
+                num_ranks=ranks.size,
+                first_step=progress.step,
+            )
+        )
+
+        # loop and close
+        try:
+            loop.run(iter(loader))
+        except Interrupted as error:
+            loop.write_state("interrupted", str(error))
+            raise
+        except tf.errors.OpError as error:
+            problem = f"a step could not be finished, or another rank ended ({error.message})"
+            loop.write_state("failed", problem)
+            raise PconvError(problem) from error
+        except BaseException as error:
+            loop.write_state("failed", str(error) or type(error).__name__)
+            raise
+        loop.write_state("finished", "trained to the end")
+
+
+def _claim_folder(folder: RunFolder, config: RunConfig) -> None:
+    if folder.exists:
+        changed = check_continuation(folder.load_config(), config, folder.path)
+        if changed:
+            _LOG.info("continuing with changed %s", ", ".join(changed))
+    folder.save_config(config)
+
+
+def _open_shards(index: str | None, split: str) -> ShardReader:
+    if index is None:
+        raise UsageError(
+            f"data.{split}_index is not set; name the index.json that tools/pack.py wrote: "
+            f"--set data.{split}_index=DIR/index.json"
+        )
+    return ShardReader(Path(index))
+
+
+def _build_loss(config: RunConfig) -> InpaintingLoss:
+    if config.loss.vgg_weights == "none":
+        _LOG.info(
+            "loss.vgg_weights is none: perceptual and style loss are off "
+            "(tools/fetch_weights.py vgg16 gets the weights)"
+        )
+        return InpaintingLoss(config.loss, None)
+    return InpaintingLoss(config.loss, load_vgg16(Path(config.loss.vgg_weights)))
+
+
+def _restore(
+    store: CheckpointStore,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    reader: ShardReader,
+    config: RunConfig,
+) -> tuple[Progress, dict[str, Any]] | None:
+    loaded = store.load_newest()
+    if loaded is None:
+        if config.train.initial_weights:
+            path = find_weights(Path(config.train.initial_weights)).path
+            load_initial_weights(model, config.model, path)
+            _LOG.info("starting from %s", path)
+        return None
+    checkpoint, arrays = loaded
+    _check_data(checkpoint, reader)
+    for group, variables in variable_groups(model, optimizer).items():
+        assign_variables(variables, arrays[group], source=checkpoint.path)
+    _LOG.info("continuing after step %d (%s)", checkpoint.step, checkpoint.path.name)
+    return Progress(**checkpoint.description["progress"]), checkpoint.description["monitor"]
+
+
+def _check_data(checkpoint: Checkpoint, reader: ShardReader) -> None:
+    expected = checkpoint.description["data_fingerprint"]
+    if reader.fingerprint != expected:
+        raise UsageError(
+            f"{checkpoint.path}: this run trained on a pack with fingerprint {expected[:12]}…, but "
+            f"data.train_index has {reader.fingerprint[:12]}…. Point data.train_index at the same "
+            "pack, or start a new run from these weights with train.initial_weights"
+        )

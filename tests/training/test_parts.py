@@ -1,0 +1,132 @@
+"""The small parts of training: schedule, tables, signals, folders, devices."""
+
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pconv_hpc.config import OptimizerConfig, RunConfig, TrainConfig
+from pconv_hpc.errors import UsageError
+from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.training.curves import draw_curves
+from pconv_hpc.training.distributed import visible_gpu_index
+from pconv_hpc.training.metrics_table import MetricsTable, read_table
+from pconv_hpc.training.run_folder import RunFolder, check_continuation
+from pconv_hpc.training.run_status import describe, read_run_status
+from pconv_hpc.training.schedule import WarmupSchedule
+from pconv_hpc.training.walltime import StopRequest
+
+
+def rates(config: OptimizerConfig, steps: range, *, batch: int, total: int) -> np.ndarray:
+    schedule = WarmupSchedule(config, global_batch_size=batch, total_steps=total)
+    return np.array([float(schedule(step)) for step in steps])
+
+
+def test_the_learning_rate_scales_with_the_batch_and_warms_up() -> None:
+    config = OptimizerConfig(learning_rate=1e-4, reference_batch_size=8, warmup_steps=4)
+    found = rates(config, range(6), batch=32, total=100)
+    np.testing.assert_allclose(found, 4e-4 * np.array([0.25, 0.5, 0.75, 1, 1, 1]), rtol=1e-6)
+
+
+def test_the_cosine_ends_at_its_floor() -> None:
+    config = OptimizerConfig(
+        learning_rate=1e-3,
+        reference_batch_size=4,
+        warmup_steps=0,
+        schedule="cosine",
+        final_learning_rate_ratio=0.1,
+    )
+    found = rates(config, range(0, 101, 50), batch=4, total=100)
+    np.testing.assert_allclose(found, [1e-3, 0.55e-3, 0.1e-3], rtol=1e-5)
+
+
+def test_a_table_is_taken_back_to_a_step(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path / "metrics.csv", ["step", "loss"])
+    table.rewind(0)
+    for step in (10, 20, 30):
+        table.append([step, 1.0 / step])
+    with open(tmp_path / "metrics.csv", "a") as stream:
+        stream.write("40,0.0")  # torn by a crash
+        stream.write("\n4")
+    table.rewind(20)
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss\n10,0.1\n20,0.05\n"
+    assert read_table(tmp_path / "metrics.csv")[-1] == {"step": 20.0, "loss": 0.05}
+    assert read_table(tmp_path / "missing.csv") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_sets_a_flag(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with StopRequest() as request:
+        assert not request.is_set
+        os.kill(os.getpid(), number)
+        assert request.is_set
+        assert request.signal_name == number.name
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_is_obeyed_at_once() -> None:
+    with StopRequest() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.is_set
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("visible", "local_rank", "index"), [(1, 3, 0), (4, 3, 3), (2, 0, 0)])
+def test_each_rank_takes_its_own_gpu(visible: int, local_rank: int, index: int) -> None:
+    assert visible_gpu_index(visible, local_rank) == index
+
+
+def test_more_ranks_than_gpus_are_refused() -> None:
+    with pytest.raises(UsageError, match="more ranks than GPUs"):
+        visible_gpu_index(2, 2)
+
+
+def test_a_run_may_train_longer_but_not_on_other_batches() -> None:
+    old = RunConfig()
+    longer = dataclasses.replace(old, train=dataclasses.replace(old.train, epochs=64))
+    assert check_continuation(old, longer, Path("run")) == ["train.epochs"]
+    other = dataclasses.replace(old, train=TrainConfig(global_batch_size=17, seed=3))
+    with pytest.raises(UsageError, match=r"keeps train\.global_batch_size, train\.seed"):
+        check_continuation(old, other, Path("run"))
+
+
+def test_the_status_of_a_run_that_never_saved(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no training run here"):
+        read_run_status(tmp_path)
+    folder = RunFolder(tmp_path)
+    folder.save_config(RunConfig())
+    status = read_run_status(tmp_path)
+    assert (status.step, status.checkpoint, status.status) == (0, None, "never began")
+    folder.write_state("running", step=3, total_steps=10, reason="")
+    assert "ended without a word" in describe(read_run_status(tmp_path))
+    folder.state_path.write_text("{ torn")
+    assert read_run_status(tmp_path).status == "never began"
+
+
+def test_weights_are_found_in_files_and_run_folders(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such weight file or run folder"):
+        find_weights(tmp_path / "missing")
+    with pytest.raises(UsageError, match=r"neither weights\.h5 nor a finished checkpoint"):
+        find_weights(tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for name in ("step_00000010.h5", "step_00000010.json", "step_00000020.h5"):
+        (checkpoints / name).touch()
+    assert find_weights(tmp_path).path.name == "step_00000010.h5"  # 20 is not finished
+    (tmp_path / "weights.h5").touch()
+    assert find_weights(tmp_path).path == tmp_path / "weights.h5"
+    assert find_weights(checkpoints / "step_00000020.h5").path.name == "step_00000020.h5"
+
+
+def test_curves_are_drawn_with_and_without_rows(tmp_path: Path) -> None:
+    rows = [{"step": 1.0, "epoch": 1.0, "loss": 2.0, "hole": 1.0, "images_per_second": 3.0}]
+    validation = [{"step": 1.0, "epoch": 1.0, "loss": 2.5, "hole": 1.0, "l1": 0.2, "psnr": 20.0}]
+    draw_curves(tmp_path / "full.png", training=rows * 3, validation=validation)
+    draw_curves(tmp_path / "empty.png", training=[], validation=[])
+    full, empty = (tmp_path / f"{name}.png" for name in ("full", "empty"))
+    assert full.stat().st_size > empty.stat().st_size > 0
