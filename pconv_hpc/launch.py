@@ -9,34 +9,28 @@ from pathlib import Path
 
 from pconv_hpc.errors import UsageError
 
-# Open MPI's mpirun, PMI launchers, horovodrun and Gloo, Slurm's srun: any of these says that this
-# process is one of several.
-_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "HOROVOD_SIZE", "SLURM_NTASKS")
-_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "HOROVOD_RANK", "SLURM_PROCID")
+# mpirun, horovodrun and Gloo, PMI launchers, srun. An mpirun inside a Slurm job keeps that job's
+# variables, so the innermost launcher comes first.
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "HOROVOD_RANK", "PMI_RANK", "SLURM_PROCID")
 
 
 def launched_size(environment: Mapping[str, str]) -> int:
     """Return how many ranks the launcher started, 1 where there is no launcher.
 
-    Raises:
-        UsageError: two launchers disagree (``srun`` around ``mpirun``, say), so that some ranks
-            would work alone without anyone noticing.
+    In a Slurm job it is the job's number of tasks even for a process that was started alone: what
+    connects the ranks must then find as many, or say that it does not.
     """
-    sizes = {n: int(environment[n]) for n in _SIZE_VARIABLES if environment.get(n)}
-    if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{name}={value}" for name, value in sizes.items())
-        raise UsageError(
-            f"the launchers disagree about the number of ranks: {found}. Start all of them with "
-            "one srun, mpirun or horovodrun; to work with one rank inside an allocation, unset "
-            "SLURM_NTASKS"
-        )
-    return next(iter(sizes.values()), 1)
+    return int(_first_of(_SIZE_VARIABLES, environment) or 1)
+
+
+def _first_of(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
 
 
 def is_first_process(environment: Mapping[str, str]) -> bool:
     """Return whether this process is rank 0, or the only one; asks the environment alone."""
-    ranks = [environment[name] for name in _RANK_VARIABLES if environment.get(name)]
-    return not ranks or ranks[0] == "0"
+    return _first_of(_RANK_VARIABLES, environment) in (None, "0")
 
 
 def local_position(environment: Mapping[str, str], rank: int, size: int) -> tuple[int, int]:
