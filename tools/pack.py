@@ -28,7 +28,7 @@ from pconv_hpc.data.shard_packer import seconds_per_photo
 from pconv_hpc.data.sources import open_source
 from pconv_hpc.errors import UsageError
 from pconv_hpc.mpi import World
-from pconv_hpc.training.walltime import StopRequest
+from pconv_hpc.stop_request import StopRequest
 
 _EXAMPLES = """\
   # a folder of photos, on this machine

@@ -18,13 +18,13 @@ from pconv_hpc.config import RunConfig, config_to_mapping
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.errors import Interrupted, PconvError
 from pconv_hpc.model.weights import save_weights, variable_arrays
+from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.monitor import Monitor
 from pconv_hpc.training.run_folder import RunFolder, Status
 from pconv_hpc.training.step import StepResult, TrainingStep, read_outcome, variable_groups
 from pconv_hpc.training.validation import Validator, is_better
-from pconv_hpc.training.walltime import StopRequest
 
 _LOG = logging.getLogger(__name__)
 

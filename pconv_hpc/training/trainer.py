@@ -19,6 +19,7 @@ from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet, freeze_encoder_batch_norm
 from pconv_hpc.model.vgg import load_vgg16
 from pconv_hpc.model.weights import assign_variables, load_initial_weights
+from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.checkpoint_files import Checkpoint
 from pconv_hpc.training.distributed import Ranks, configure_devices
@@ -28,7 +29,6 @@ from pconv_hpc.training.monitor import Monitor, configure_logging
 from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.step import TrainingStep, build_optimizer, variable_groups
 from pconv_hpc.training.validation import Validator
-from pconv_hpc.training.walltime import StopRequest
 
 _LOG = logging.getLogger(__name__)
 

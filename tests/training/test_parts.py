@@ -11,13 +11,13 @@ import pytest
 from pconv_hpc.config import OptimizerConfig, RunConfig, TrainConfig
 from pconv_hpc.errors import UsageError
 from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.curves import draw_curves
 from pconv_hpc.training.distributed import visible_gpu_index
 from pconv_hpc.training.metrics_table import MetricsTable, read_table
 from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.run_status import describe, read_run_status
 from pconv_hpc.training.schedule import WarmupSchedule
-from pconv_hpc.training.walltime import StopRequest
 
 
 def rates(config: OptimizerConfig, steps: range, *, batch: int, total: int) -> np.ndarray:
