@@ -20,7 +20,8 @@ def _import_all(*modules: str) -> None:
 
 
 def _check_core() -> str:
-    _import_all("h5py", "matplotlib", "numpy", "PIL", "skimage", "tqdm", "yaml")
+    _import_all("h5py", "imagecodecs", "matplotlib", "numpy", "PIL", "scipy.ndimage", "skimage")
+    _import_all("tifffile", "tqdm", "yaml")
     keras = importlib.import_module("keras")
     tensorflow = importlib.import_module("tensorflow")
     return f"TensorFlow {tensorflow.__version__}, Keras {keras.__version__}"

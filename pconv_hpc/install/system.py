@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,22 +68,21 @@ def missing_to_test() -> list[Need]:
 
 def explain(missing: Sequence[Need]) -> str:
     """Say what is missing and how to get it on each kind of machine."""
-    debian = " ".join(need.debian for need in missing)
-    redhat = " ".join(need.redhat for need in missing)
-    conda = [need.conda for need in missing]
+    conda = [need.conda for need in missing if need.conda is not None]
     lines = [
-        f"this machine lacks {', '.join(need.what for need in missing)}. Install it:",
-        f"  Debian, Ubuntu:   apt-get install --no-install-recommends {debian}",
-        f"  RHEL, Rocky:      dnf install {redhat}",
+        f"this machine lacks {', '.join(need.what for need in missing)}. How to get it:",
+        "  Debian, Ubuntu:   apt-get install --no-install-recommends "
+        + _words(need.debian for need in missing),
+        f"  RHEL, Rocky:      dnf install {_words(need.redhat for need in missing)}",
     ]
-    if None not in conda:
-        lines.append(
-            f"  conda, no root:   conda install -c conda-forge {' '.join(map(str, conda))}"
-        )
-        lines.append(
-            "  cluster:          module load GCC (see `module avail`), then run this again"
-        )
+    if len(conda) == len(missing):
+        lines.append(f"  conda, no root:   conda install -c conda-forge {_words(conda)}")
+        lines.append("  cluster:          module load GCC Python (names: `module avail`)")
     return "\n".join(lines)
+
+
+def _words(packages: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(packages))
 
 
 def can_install() -> bool:
