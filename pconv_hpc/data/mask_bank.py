@@ -3,8 +3,8 @@
 Layout: ``bits`` uint8 (N, S, ceil(S / 8)), one bit a pixel, 1 = valid, the first pixel of a row in
 the highest bit; ``hole_ratios`` float32 (N,); ``styles`` uint8 (N,), indices into the names in its
 attribute ``names``; ``bins`` uint8 (N,), see :data:`pconv_hpc.data.mask_drawing.BIN_EDGES`.
-Attributes of the file: ``format_version``, ``size``, ``seed``, ``style_weights`` and
-``objects_sha256`` (what the masks were drawn from) and ``sha256`` of all that the datasets hold.
+Attributes of the file: ``format_version``; as texts ``size``, ``seed``, ``style_weights`` and
+``objects_sha256``, what the masks were drawn from; ``sha256`` of all that the datasets hold.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ class MaskBank:
             self.style_names = tuple(names.split(","))
             self.recipe = {
                 name: text_attribute(file, name)
-                for name in ("seed", "style_weights", "objects_sha256")
+                for name in ("size", "seed", "style_weights", "objects_sha256")
             }
             self.fingerprint = text_attribute(file, "sha256")
             offset, shape = bits.id.get_offset(), bits.shape
@@ -157,11 +157,13 @@ def draw_bank(
 ) -> None:
     """Draw a bank and write it to ``path``, whole or not at all.
 
+    Where ``path`` already is the bank that would be drawn, it is left alone.
+
     Mask ``i`` depends on the seed, ``i``, the size, the weights and the silhouettes alone: the file
     is the same, byte by byte, for any number of workers, and a longer bank begins with a shorter.
 
     Args:
-        path: the HDF5 file to write; an existing one is replaced.
+        path: the HDF5 file to write.
         num_masks: N >= 1.
         size: S, side of the masks in pixels.
         style_weights: share of each style of ``mask_drawing.STYLES``; missing ones are 0.
@@ -171,25 +173,58 @@ def draw_bank(
         show_progress: draw a progress bar on standard error.
 
     Raises:
-        UsageError: an argument is out of range, or the folder cannot be used.
+        UsageError: an argument is out of range, the folder cannot be used, or ``path`` is another
+            bank or no bank at all.
     """
     plan = MaskPlan(size=size, seed=seed, style_weights=style_weights)
     if not 1 <= num_masks <= _MAX_MASKS:
         raise UsageError(f"{num_masks} masks are asked for; expected 1 to {_MAX_MASKS:,}")
-    silhouettes = None
-    if plan.style_weights["objects"] > 0:
-        if objects_from is None:
-            raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
-        silhouettes = Silhouettes.from_folder(Path(objects_from), seed=seed)
+    silhouettes = load_silhouettes(plan, objects_from)
+    recipe = _recipe(plan, silhouettes)
+    if Path(path).exists():
+        _check_same(MaskBank(path), recipe, num_masks)
+        return
     with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["size"] = size
-        file.attrs["seed"] = str(seed)  # as text no tool shows a 64-bit number wrong
-        file.attrs["style_weights"] = json.dumps(plan.style_weights)
-        file.attrs["objects_sha256"] = silhouettes.fingerprint() if silhouettes else ""
+        for name, text in recipe.items():
+            file.attrs[name] = text
         masks = _draw_in_order(partial(draw_mask, plan, silhouettes), num_masks, workers)
         with tqdm(masks, "drawing masks", num_masks, disable=not show_progress) as counted:
             file.attrs["sha256"] = _write_masks(file, plan, counted, num_masks)
+
+
+def load_silhouettes(plan: MaskPlan, objects_from: Path | None) -> Silhouettes | None:
+    """Read the silhouettes that a plan needs; None where it draws no objects."""
+    if plan.style_weights["objects"] == 0:
+        return None
+    if objects_from is None:
+        raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
+    return Silhouettes.from_folder(Path(objects_from), seed=plan.seed)
+
+
+def _recipe(plan: MaskPlan, silhouettes: Silhouettes | None) -> dict[str, str]:
+    """Return all that masks follow from, as texts."""
+    return {
+        "size": str(plan.size),
+        "seed": str(plan.seed),
+        "style_weights": json.dumps(plan.style_weights),
+        "objects_sha256": silhouettes.fingerprint() if silhouettes else "none",
+    }
+
+
+def _check_same(bank: MaskBank, recipe: Mapping[str, str], num_masks: int) -> None:
+    found = {**bank.recipe, "num_masks": str(bank.num_masks)}
+    wanted = {**recipe, "num_masks": str(num_masks)}
+    differences = [
+        f"{name} is {found[name]}, wanted {wanted[name]}"
+        for name in wanted
+        if found[name] != wanted[name]
+    ]
+    if differences:
+        raise UsageError(
+            f"{bank.path}: exists and is another bank ({'; '.join(differences)}); remove it or "
+            "choose another name"
+        )
 
 
 def _write_masks(
@@ -201,7 +236,7 @@ def _write_masks(
     """Write the masks as they come; return the SHA-256 of what the datasets hold."""
     digest = hashlib.sha256()
     shape = (num_masks, plan.size, -(-plan.size // 8))
-    dataset = file.create_dataset("bits", shape, np.uint8)
+    dataset = file.create_dataset("bits", shape, np.uint8, track_times=False)
     hole_ratios = np.empty(num_masks, np.float32)
     for index, mask in enumerate(masks):
         bits = np.packbits(mask, axis=-1)
@@ -211,7 +246,7 @@ def _write_masks(
     styles = np.array([STYLES.index(plan.style(i)) for i in range(num_masks)], np.uint8)
     bins = bin_of(hole_ratios).astype(np.uint8)
     for name, column in (("hole_ratios", hole_ratios), ("styles", styles), ("bins", bins)):
-        file[name] = column
+        file.create_dataset(name, data=column, track_times=False)
         digest.update(column.tobytes())
     file["styles"].attrs["names"] = ",".join(STYLES)
     return digest.hexdigest()

@@ -42,6 +42,7 @@ class Stream(IntEnum):
     VALIDATION_MASK = 12
     MASK_DRAWING = 13
     OBJECT_FILES = 14
+    CONTACT_SHEET = 15
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

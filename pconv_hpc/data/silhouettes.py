@@ -1,95 +1,20 @@
-"""Object silhouettes from any folder of mask PNGs, and holes in the shape of them.
-
-Two kinds of PNG are understood: masks (black, and white where the object is, soft edges allowed)
-and label maps, where each distinct value or colour is one segment and 0 is none, such as the
-panoptic PNGs of COCO or the instance PNGs of VOC, Cityscapes and ADE20K.
-"""
+"""Object silhouettes taken from a folder of mask PNGs, and holes in the shape of them."""
 
 import hashlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from pconv_hpc.data.label_maps import bounding_box, object_segments, read_labels
 from pconv_hpc.data.mask_shapes import Region, Shape
 from pconv_hpc.data.sampler import Stream, sample_hash
 from pconv_hpc.errors import UsageError
 
-_MAX_PIXELS = 64_000_000
 _MAX_OBJECTS = 1024  # plenty of variety for a bank, and little memory
 _MAX_OBJECTS_PER_FILE = 8
 _MAX_SIDE = 256  # stored silhouettes are scaled down to this
-
-_MIN_AREA, _MAX_AREA = 0.003, 0.5  # of the picture; smaller ones have no shape, larger no outside
-_MIN_BOX_SHARE = 0.2  # of its bounding box: below it a label is scattered pieces, not an object
-_MAX_BORDER_SHARE = 0.25  # of the square root of its area: above it the picture's edge cut it off
-
-_LABEL_MODES = ("1", "L", "P", "I;16", "I", "LA", "RGB", "RGBA")
-
-
-def read_labels(path: Path) -> NDArray[np.int64]:
-    """Read a PNG as labels without any colour conversion: int64 (H, W), colours as 24-bit numbers.
-
-    Raises:
-        UsageError: no PNG, damaged, of an unknown kind, or of more than 64 million pixels.
-    """
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise UsageError(
-                    f"{path}: {image.width} x {image.height} pixels; a mask may have at most "
-                    f"{_MAX_PIXELS:,}"
-                )
-            if image.mode not in _LABEL_MODES:
-                raise UsageError(
-                    f"{path}: a PNG of mode {image.mode}; expected gray, RGB or palette"
-                )
-            pixels = np.asarray(image).astype(np.int64)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        kind = "no PNG image" if isinstance(error, UnidentifiedImageError) else "damaged"
-        raise UsageError(f"{path}: {kind} ({error}); repair or remove it") from error
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 2:
-        return pixels[..., 0]
-    if np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(
-        pixels[..., 0], pixels[..., 2]
-    ):
-        return pixels[..., 0]
-    return pixels[..., :3] @ np.array([1 << 16, 1 << 8, 1])
-
-
-def _segments(labels: NDArray[np.int64]) -> Iterator[Shape]:
-    """Yield the objects of one PNG: its white part if it is a mask, else each fitting label."""
-    values, counts = np.unique(labels, return_counts=True)
-    extremes = np.isin(values, (0, 255))
-    if len(values) == 2 and values[0] == 0:
-        yield labels > 0
-    elif values[-1] <= 255 and counts[extremes].sum() > 0.9 * labels.size and extremes.sum() == 2:
-        yield labels > 127
-    else:
-        for value in values[np.argsort(-counts, kind="stable")]:
-            segment = labels == value
-            if value != 0 and _looks_like_an_object(segment):
-                yield segment
-
-
-def _looks_like_an_object(segment: Shape) -> bool:
-    rows, columns = _bounding_box(segment)
-    area = np.count_nonzero(segment)
-    box = (rows.stop - rows.start) * (columns.stop - columns.start)
-    edges = (segment[0], segment[-1], segment[:, 0], segment[:, -1])
-    on_border = sum(np.count_nonzero(edge) for edge in edges)
-    return area >= _MIN_BOX_SHARE * box and on_border <= _MAX_BORDER_SHARE * math.sqrt(area)
-
-
-def _bounding_box(segment: Shape) -> tuple[slice, slice]:
-    rows = np.flatnonzero(segment.any(axis=1))
-    columns = np.flatnonzero(segment.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def dilate(shape: Shape, radius: int) -> Shape:
@@ -174,15 +99,16 @@ class Silhouettes:
         upright = Image.fromarray(shape.astype(np.uint8) * 255)
         angle = rng.uniform(-15, 15)
         turned = np.asarray(upright.rotate(angle, Image.Resampling.BILINEAR, expand=True)) > 127
-        turned = turned[_bounding_box(turned)] if turned.any() else shape
+        turned = turned[bounding_box(turned)] if turned.any() else shape
 
         share = rng.uniform(0.01, 0.06)
-        room = region.size if region.touches_border else region.high - region.low
-        scale = math.sqrt(area / np.count_nonzero(turned)) * (1 - 2 * share)
-        if not region.touches_border:
-            scale = min(scale, room / (1 + 2 * share) / max(turned.shape))
+        room = region.high - region.low
+        longest = 2 * room if region.touches_border else room / (1 + 2 * share)
+        scale = min(
+            math.sqrt(area / np.count_nonzero(turned)) * (1 - 2 * share),  # dilation adds the rest
+            longest / max(turned.shape),
+        )
         height, width = (max(1, round(side * scale)) for side in turned.shape)
-        height, width = min(height, 2 * room), min(width, 2 * room)
         radius = math.ceil(share * math.sqrt(height * width))
         return _place(dilate(_resize(turned, height, width), radius), rng, region)
 
@@ -190,10 +116,8 @@ class Silhouettes:
 def _objects_of(path: Path) -> list[Shape]:
     labels = read_labels(path)
     found: list[Shape] = []
-    for segment in _segments(labels):
-        if not _MIN_AREA <= np.count_nonzero(segment) / segment.size <= _MAX_AREA:
-            continue
-        shape = segment[_bounding_box(segment)]
+    for segment in object_segments(labels):
+        shape = segment[bounding_box(segment)]
         scale = min(1.0, _MAX_SIDE / max(shape.shape))
         if scale < 1:
             shape = _resize(shape, *(max(1, round(side * scale)) for side in shape.shape))
