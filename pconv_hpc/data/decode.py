@@ -70,7 +70,7 @@ def decode_rgb(source: bytes | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
     Raises:
         ImageError: the file is missing, damaged, truncated, too large or no supported image.
     """
-    with _opened(source, max_pixels) as image:
+    with open_image(source, max_pixels) as image:
         return np.array(_to_upright_rgb(image))
 
 
@@ -88,7 +88,7 @@ def decode_square(
     Raises:
         ImageError: as ``decode_rgb``.
     """
-    with _opened(source, max_pixels) as image:
+    with open_image(source, max_pixels) as image:
         image.draft(None, (2 * size, 2 * size))  # JPEG only; a no-op elsewhere
         rgb = _to_upright_rgb(image)
         side = min(rgb.size)
@@ -103,8 +103,11 @@ def decode_square(
 
 
 @contextlib.contextmanager
-def _opened(source: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open an image and turn whatever its decoding raises into ``ImageError``."""
+def open_image(source: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image file, and turn whatever its decoding in the block raises into ``ImageError``.
+
+    Only ``FORMATS`` are tried and only the header is read: its size is at most ``max_pixels``.
+    """
     where = "" if isinstance(source, bytes) else f"{source}: "
     with contextlib.ExitStack() as stack:
         try:
@@ -151,20 +154,21 @@ def _reason(error: Exception) -> str:
 
 def _to_upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = _UPRIGHT.get(exif_orientation(image))
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where the metadata is absent or broken.
+def exif_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) where the metadata is absent or broken.
 
     TIFF images are turned by Pillow as they load, and have the tag removed.
     """
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # broken metadata never makes a readable photo unreadable
         return 1
+    return orientation if 1 <= orientation <= 8 else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -173,7 +177,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ImageError("floating-point pixels; expected 8 or 16 bits per channel")
     if image.mode == "CMYK":
-        return _from_cmyk(image)
+        return cmyk_to_rgb(image)
     if image.has_transparency_data:
         photo = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", photo.size, _BACKGROUND), photo).convert(
@@ -190,7 +194,8 @@ def _from_gray16(image: Image.Image) -> Image.Image:
     return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
 
 
-def _from_cmyk(image: Image.Image) -> Image.Image:
+def cmyk_to_rgb(image: Image.Image) -> Image.Image:
+    """Convert CMYK to sRGB through the image's own profile, or plainly if that is missing."""
     profile = image.info.get("icc_profile")
     if profile:
         with contextlib.suppress(Exception):  # a broken profile: convert without it

@@ -1,0 +1,1 @@
+"""One module per file format: ``read(data, image) -> Photo`` and ``encode(photo) -> bytes``."""

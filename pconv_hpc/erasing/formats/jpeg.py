@@ -1,0 +1,62 @@
+"""JPEG: saved with its own quantisation tables and subsampling, so that no more is lost."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+from pconv_hpc.data.decode import exif_orientation
+from pconv_hpc.erasing.color import Color
+from pconv_hpc.erasing.exif import without_thumbnail
+from pconv_hpc.erasing.photo import Photo
+
+_COLORS: dict[str, Color] = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
+_UNSUBSAMPLED = 0
+_KEPT = ("icc_profile", "xmp", "comment")
+_MAX_DPI = 65535
+
+
+def read(data: bytes, image: Image.Image) -> Photo:
+    """Read a JPEG. Of a multi-picture file (MPO) the first picture is taken and written."""
+    del data
+    notes: tuple[str, ...] = ()
+    if image.format == "MPO":
+        notes = ("other pictures in the file (previews, depth) were left out",)
+    return Photo(
+        format="JPEG",
+        pixels=np.atleast_3d(np.array(image)),
+        color=_COLORS[image.mode],
+        orientation=exif_orientation(image),
+        icc_profile=image.info.get("icc_profile"),
+        file_parts=_save_options(image),
+        notes=notes,
+    )
+
+
+def encode(photo: Photo) -> bytes:
+    """Return the photo as a JPEG file with the tables and metadata it was read with."""
+    mode = next(mode for mode, color in _COLORS.items() if color == photo.color)
+    pixels = photo.pixels[..., 0] if photo.color == "gray" else photo.pixels
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels), mode).save(stream, "JPEG", **photo.file_parts)
+    return stream.getvalue()
+
+
+def _save_options(image: Image.Image) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "qtables": image.quantization,  # type: ignore[attr-defined]
+        "progressive": bool(image.info.get("progressive")),
+        **{name: image.info[name] for name in _KEPT if image.info.get(name)},
+    }
+    if image.mode == "RGB":
+        # What Pillow has no name for, such as 4:4:0 of turned photos, must not lose more colour.
+        sampling = JpegImagePlugin.get_sampling(image)
+        options["subsampling"] = _UNSUBSAMPLED if sampling == -1 else sampling
+        options["keep_rgb"] = image.info.get("adobe_transform") == 0
+    if image.info.get("exif"):
+        options["exif"] = without_thumbnail(image.info["exif"])
+    dpi = image.info.get("dpi", (0, 0))
+    if all(1 <= value <= _MAX_DPI for value in dpi):
+        options["dpi"] = dpi
+    return options

@@ -1,0 +1,38 @@
+"""EXIF without its thumbnail: everything else stays where it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pconv_hpc.erasing.exif import without_thumbnail
+from tests.erasing.exif_blocks import exif_with_thumbnail
+
+THUMBNAIL = bytes(range(1, 200))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("prefix", [b"Exif\0\0", b""])
+def test_the_thumbnail_and_the_link_to_it_become_zeros(order: str, prefix: bytes) -> None:
+    exif = prefix + exif_with_thumbnail(THUMBNAIL, order)[6:]
+    bare = without_thumbnail(exif)
+    changed = [i for i, (a, b) in enumerate(zip(exif, bare, strict=True)) if a != b]
+    start = exif.index(THUMBNAIL)
+    link = len(prefix) + 8 + 2 + 12
+    assert set(changed) <= {*range(link, link + 4), *range(start, start + len(THUMBNAIL))}
+    assert bare[link : link + 4] == bytes(4)
+    assert not any(bare[start : start + len(THUMBNAIL)])
+    assert without_thumbnail(bare) == bare
+
+
+@given(st.binary(max_size=80))
+def test_any_garbage_is_taken(data: bytes) -> None:
+    for header in (b"", b"II*\0", b"Exif\0\0MM\0*"):
+        assert len(without_thumbnail(header + data)) == len(header + data)
+
+
+@given(st.data())
+def test_any_damage_is_taken(data: st.DataObject) -> None:
+    exif = bytearray(exif_with_thumbnail(THUMBNAIL))
+    for _ in range(4):
+        exif[data.draw(st.integers(0, len(exif) - 1))] = data.draw(st.integers(0, 255))
+    assert len(without_thumbnail(bytes(exif))) == len(exif)
