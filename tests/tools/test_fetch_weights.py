@@ -1,0 +1,86 @@
+"""tools/fetch_weights.py as a person runs it."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.https_server import HttpsServer
+
+ROOT = Path(__file__).parents[2]
+DATA = b"weights" * 1000
+NAME = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def run_tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / "fetch_weights.py", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with HttpsServer(folder) as server:
+        server.files["/vgg.h5"] = DATA
+        yield server
+
+
+def test_list_and_help_need_no_network():
+    done = run_tool("list")
+    assert done.returncode == 0
+    for text in ("vgg16", NAME, "6d6bbae143d832006294945121d1f1fc", "3e542a40… (only these"):
+        assert text in done.stdout
+    assert "examples:" in run_tool("--help").stdout
+
+
+def test_fetch_from_a_mirror_end_to_end(server, tmp_path):
+    out = tmp_path / "weights"
+    options = ["vgg16", "--out", out, "--url", f"{server.url}/vgg.h5", "--ca-file", server.ca_file]
+    options += ["--sha256", hashlib.sha256(DATA).hexdigest().upper()]
+
+    done = run_tool(*options, "--dry-run")
+    assert done.returncode == 0
+    assert f"{server.url}/vgg.h5" in done.stdout
+    assert not out.exists()
+    assert server.requests == []
+
+    done = run_tool(*options)
+    assert done.returncode == 0, done.stderr
+    assert f"{NAME}: fetched, checked: SHA-256" in done.stdout
+    assert (out / NAME).read_bytes() == DATA
+    assert "there already" in run_tool(*options, "--dry-run").stdout
+    assert "already there, checked" in run_tool(*options).stdout
+
+
+def test_a_mirror_does_not_escape_the_known_checks(server, tmp_path):
+    options = ["--out", tmp_path, "--url", f"{server.url}/vgg.h5", "--ca-file", server.ca_file]
+    done = run_tool("vgg16", *options)
+    assert done.returncode == 1
+    assert "7,000 bytes, expected 58,889,256" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["everything"], "invalid choice"),
+        (["vgg16", "--sha256", "12ab"], "expected 64 hexadecimal digits"),
+        (["lpips", "--url", "https://localhost/x"], "lpips has 2"),
+        (["vgg16", "--url", "http://localhost/x"], "begins with https://"),
+    ],
+)
+def test_bad_arguments_are_usage_errors(tmp_path, arguments, message):
+    done = run_tool(*arguments, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
