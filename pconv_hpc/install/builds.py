@@ -43,7 +43,7 @@ def select_builds(
 def install_build(build: Build, toolchain: Toolchain) -> None:
     """Install a build's wheel, built now unless the cache has it."""
     jobs = toolchain.num_jobs
-    minutes = max(1, round(build.core_minutes / min(jobs, 16)))
+    minutes = max(1, round(build.core_minutes / jobs))
     expected = (
         "from the wheel cache"
         if wheel_cache.find(build.key)

@@ -9,8 +9,10 @@ from pathlib import Path
 from pconv_hpc.errors import UsageError
 from pconv_hpc.install.commands import Logged
 
+_USUAL_CUDA_HOME = Path("/usr/local/cuda")
 _DEFAULT_GPU_ARCHITECTURES = "80,90"  # A100; H100 and H200
 _BYTES_PER_JOB = 2 << 30  # what one compiler process of these builds may need
+_MAX_JOBS = 16  # login nodes have many cores, and other users
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,24 @@ class Cuda:
 
 
 def find_cuda() -> Cuda:
-    """Return the toolkit of ``$CUDA_HOME``, else of the ``nvcc`` on the PATH."""
-    home = os.environ.get("HOROVOD_CUDA_HOME") or os.environ.get("CUDA_HOME")
-    nvcc = Path(home, "bin", "nvcc") if home else Path(shutil.which("nvcc") or "nvcc")
-    if not nvcc.is_file():
+    """Return the toolkit in ``$CUDA_HOME``, else the one of the ``nvcc`` on the PATH."""
+    named = os.environ.get("HOROVOD_CUDA_HOME") or os.environ.get("CUDA_HOME")
+    candidates = [Path(named)] if named else []
+    if not named:
+        if nvcc := shutil.which("nvcc"):
+            candidates.append(Path(nvcc).resolve().parents[1])
+        candidates.append(_USUAL_CUDA_HOME)  # that nvcc may be a script that only starts this one's
+    for home in candidates:
+        if (home / "bin" / "nvcc").is_file() and (home / "include" / "cuda_runtime.h").is_file():
+            break
+    else:
         raise UsageError(
-            f"--gpu needs the CUDA toolkit, and there is no compiler at {nvcc}. Load it "
-            "(`module load CUDA/12`) or set CUDA_HOME to its folder, the one with bin/nvcc"
+            "--gpu needs the CUDA toolkit, and there is no bin/nvcc with include/cuda_runtime.h in "
+            f"{' or '.join(map(str, candidates))}. Load it (`module load CUDA/12`) or set "
+            "CUDA_HOME to its folder"
         )
     architectures = os.environ.get("HOROVOD_BUILD_CUDA_CC_LIST", _DEFAULT_GPU_ARCHITECTURES)
-    return Cuda(nvcc.resolve().parents[1], architectures)
+    return Cuda(home, architectures)
 
 
 def default_num_jobs() -> int:
@@ -39,7 +49,7 @@ def default_num_jobs() -> int:
     if (chosen := os.environ.get("MAX_JOBS", "")).isdecimal() and int(chosen) > 0:
         return int(chosen)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(len(os.sched_getaffinity(0)), memory // _BYTES_PER_JOB))
+    return max(1, min(len(os.sched_getaffinity(0)), memory // _BYTES_PER_JOB, _MAX_JOBS))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.install import horovod
+from pconv_hpc.install import horovod, toolchain
 from pconv_hpc.install.mpi import Mpi
 from pconv_hpc.install.toolchain import Cuda, default_num_jobs, find_cuda
 
@@ -84,26 +84,51 @@ def test_every_difference_makes_another_key() -> None:
     assert keys[4].endswith("-nccl-cc80_90")
 
 
-def test_the_toolkit_is_the_one_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvcc = tmp_path / "cuda" / "bin" / "nvcc"
-    nvcc.parent.mkdir(parents=True)
-    nvcc.write_text("")
-    nvcc.chmod(0o755)
-    monkeypatch.delenv("HOROVOD_CUDA_HOME", raising=False)
-    monkeypatch.delenv("HOROVOD_BUILD_CUDA_CC_LIST", raising=False)
-    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
-    assert find_cuda() == Cuda(tmp_path / "cuda", "80,90")
-    monkeypatch.delenv("CUDA_HOME")
-    monkeypatch.setenv("PATH", str(nvcc.parent))
-    monkeypatch.setenv("HOROVOD_BUILD_CUDA_CC_LIST", "70")
-    assert find_cuda() == Cuda(tmp_path / "cuda", "70")
-
-
-def test_gpu_without_a_toolkit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HOROVOD_CUDA_HOME", raising=False)
-    monkeypatch.delenv("CUDA_HOME", raising=False)
+@pytest.fixture
+def toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A CUDA toolkit that nothing points to; the machine's own is out of sight."""
+    for name in ("bin/nvcc", "include/cuda_runtime.h"):
+        path = tmp_path / "cuda" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+        path.chmod(0o755)
+    for name in ("HOROVOD_CUDA_HOME", "CUDA_HOME", "HOROVOD_BUILD_CUDA_CC_LIST"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(toolchain, "_USUAL_CUDA_HOME", tmp_path / "usual")
+    return tmp_path / "cuda"
+
+
+def test_the_toolkit_that_is_named(toolkit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_HOME", str(toolkit))
+    assert find_cuda() == Cuda(toolkit, "80,90")
+    monkeypatch.setenv("HOROVOD_BUILD_CUDA_CC_LIST", "70")
+    assert find_cuda() == Cuda(toolkit, "70")
+
+
+def test_the_toolkit_of_the_compiler(toolkit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(toolkit / "bin"))
+    assert find_cuda().home == toolkit
+
+
+def test_a_script_that_only_starts_nvcc(
+    toolkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "local" / "bin" / "nvcc"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent))
+    monkeypatch.setattr(toolchain, "_USUAL_CUDA_HOME", toolkit)
+    assert find_cuda().home == toolkit
+
+
+@pytest.mark.usefixtures("toolkit")
+def test_gpu_without_a_toolkit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="needs the CUDA toolkit"):
+        find_cuda()
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "elsewhere"))
+    with pytest.raises(UsageError, match="elsewhere"):
         find_cuda()
 
 
@@ -112,5 +137,6 @@ def test_num_jobs(monkeypatch: pytest.MonkeyPatch, chosen: str, expected: int | 
     monkeypatch.delenv("MAX_JOBS", raising=False)
     default = default_num_jobs()
     assert default >= 1
+    assert default <= 16
     monkeypatch.setenv("MAX_JOBS", chosen)
     assert default_num_jobs() == (expected or default)
