@@ -38,6 +38,8 @@ def read_labels(path: Path) -> NDArray[np.int32]:
             pixels = np.asarray(image)
     except UsageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UsageError(f"{path}: {error}; scale it down or remove it") from error
     except UnidentifiedImageError as error:
         raise UsageError(f"{path}: no PNG image; repair or remove it") from error
     except Exception as error:  # decoders raise nearly anything on damaged data

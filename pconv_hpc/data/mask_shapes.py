@@ -54,8 +54,9 @@ class Region:
 class _Canvas:
     """A black image to draw white shapes on."""
 
-    def __init__(self, size: int) -> None:
-        self._image = Image.new("L", (size, size))
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._image = Image.new("L", (region.size, region.size))
         self._draw = ImageDraw.Draw(self._image)
 
     def disk(self, centre: NDArray[np.float64], radius: float) -> None:
@@ -73,7 +74,11 @@ class _Canvas:
             self.disk(point, width / 2)
 
     def shape(self) -> Shape:
-        return np.asarray(self._image) > 0
+        inside = slice(self._region.low, self._region.high)
+        result = np.zeros((self._region.size, self._region.size), np.bool_)
+        # Rasterising rounds outwards: without this, shapes would reach a pixel into the margin.
+        result[inside, inside] = np.asarray(self._image)[inside, inside] > 0
+        return result
 
 
 def _reflect(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
@@ -102,7 +107,7 @@ def _brush_walk(rng: np.random.Generator, region: Region, area: float) -> Shape:
     extent = 0.8 * width  # half of the widest place
     low, high = (-extent, region.size + extent) if region.touches_border else region.limits(extent)
     points = _reflect(np.concatenate((start, start + np.cumsum(steps, axis=0))), low, high)
-    canvas = _Canvas(region.size)
+    canvas = _Canvas(region)
     canvas.path(points, widths)
     return canvas.shape()
 
@@ -115,14 +120,14 @@ def _line(rng: np.random.Generator, region: Region, area: float) -> Shape:
     start = region.random_point(rng, width / 2)
     low, high = region.limits(width / 2)
     end = start + reach if region.touches_border else np.clip(start + reach, low, high)
-    canvas = _Canvas(region.size)
+    canvas = _Canvas(region)
     canvas.path(np.concatenate((start, end)), np.full(2, width))
     return canvas.shape()
 
 
 def _disk(rng: np.random.Generator, region: Region, area: float) -> Shape:
     radius = min(math.sqrt(area / math.pi), region.size * rng.uniform(0.02, 0.09))
-    canvas = _Canvas(region.size)
+    canvas = _Canvas(region)
     canvas.disk(region.random_point(rng, radius)[0], radius)
     return canvas.shape()
 
@@ -135,7 +140,7 @@ def _ellipse_outline(rng: np.random.Generator, region: Region, area: float) -> S
     angles = rng.uniform(0, 2 * math.pi) + np.linspace(0, sweep, 32)
     axes = radius * np.array([1.0, rng.uniform(0.3, 1.0)])
     ring = _rotate(axes * np.stack((np.cos(angles), np.sin(angles)), axis=1), rng)
-    canvas = _Canvas(region.size)
+    canvas = _Canvas(region)
     canvas.path(ring + region.random_point(rng, radius + width / 2), np.full(len(ring), width))
     return canvas.shape()
 
@@ -170,7 +175,7 @@ def draw_box(rng: np.random.Generator, region: Region, area: float) -> Shape:
     if rng.random() < 0.4:
         outline = _rotate(outline, rng)
     outline += region.random_point(rng, np.abs(outline).max())
-    canvas = _Canvas(region.size)
+    canvas = _Canvas(region)
     canvas.polygon(outline)
     return canvas.shape()
 

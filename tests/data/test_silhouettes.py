@@ -1,0 +1,78 @@
+"""Silhouettes: read from folders, dilated by disks, drawn where they may lie."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pconv_hpc.data.mask_shapes import Region
+from pconv_hpc.data.silhouettes import Silhouettes, dilate
+from pconv_hpc.errors import UsageError
+from tests.data.mask_folders import draw_disk, draw_figure, make_mask_folder
+
+
+def test_reads_all_pngs_of_a_folder_and_its_subfolders(tmp_path: Path) -> None:
+    folder = make_mask_folder(tmp_path / "masks")
+    (folder / "notes.txt").write_text("not a mask")
+    assert len(Silhouettes.from_folder(folder, seed=0)) == 2
+
+
+def test_fingerprint_follows_from_the_outlines(tmp_path: Path) -> None:
+    folder = make_mask_folder(tmp_path / "masks")
+    before = Silhouettes.from_folder(folder, seed=0).fingerprint()
+    assert Silhouettes.from_folder(folder, seed=0).fingerprint() == before
+    draw_disk(64).save(folder / "figure.png")
+    assert Silhouettes.from_folder(folder, seed=0).fingerprint() != before
+
+
+def test_unusable_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        Silhouettes.from_folder(tmp_path / "missing", seed=0)
+    with pytest.raises(UsageError, match="holds no PNG"):
+        Silhouettes.from_folder(tmp_path, seed=0)
+    Image.new("L", (32, 32)).save(tmp_path / "black.png")
+    with pytest.raises(UsageError, match="none of its 1 PNGs has an object"):
+        Silhouettes.from_folder(tmp_path, seed=0)
+    (tmp_path / "black.png").write_bytes(b"junk")
+    with pytest.raises(UsageError, match=r"black\.png: no PNG image"):
+        Silhouettes.from_folder(tmp_path, seed=0)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 5, 9])
+def test_dilation_equals_its_definition(radius: int) -> None:
+    shape = np.random.default_rng(radius).random((13, 8)) < 0.05
+    shape[0, 0] = True
+    rows, columns = np.nonzero(shape)
+    y, x = np.ogrid[-radius : 13 + radius, -radius : 8 + radius]
+    distances = (y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2
+    np.testing.assert_array_equal(dilate(shape, radius), (distances <= radius**2).any(axis=-1))
+
+
+@pytest.mark.parametrize("margin", [0, 12])
+@pytest.mark.parametrize("area", [4.0, 200.0, 3000.0, 20000.0])
+def test_an_object_lies_in_its_region(margin: int, area: float, tmp_path: Path) -> None:
+    silhouettes = Silhouettes.from_folder(make_mask_folder(tmp_path / "masks"), seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        hole = silhouettes.draw(rng, Region(128, margin), area)
+        assert hole.shape == (128, 128)
+        assert hole.dtype == np.bool_
+        inner = np.zeros_like(hole)
+        inner[margin : 128 - margin, margin : 128 - margin] = True
+        assert not (hole & ~inner).any()
+
+
+def test_an_object_has_about_the_wanted_area_and_keeps_its_shape(tmp_path: Path) -> None:
+    draw_figure().save(tmp_path / "figure.png")
+    silhouettes = Silhouettes.from_folder(tmp_path, seed=0)
+    rng = np.random.default_rng(1)
+    holes = [silhouettes.draw(rng, Region(256, 25), 4000.0) for _ in range(20)]
+    areas = [hole.sum() for hole in holes]
+    assert np.mean(areas) == pytest.approx(4000, rel=0.25)
+    assert len({hole.tobytes() for hole in holes}) == 20
+    for hole in holes:
+        rows = np.flatnonzero(hole.any(axis=1))
+        columns = np.flatnonzero(hole.any(axis=0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert 1.3 < height / width < 2.6  # stands upright, as the figure does
