@@ -12,7 +12,12 @@ import numpy as np
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import h5py, open_for_reading
-from pconv_hpc.model.weights import read_arrays, write_arrays
+from pconv_hpc.model.weights import (
+    CHECKPOINT_FORMAT,
+    FORMAT_VERSION,
+    read_arrays,
+    write_arrays,
+)
 from pconv_hpc.training.checkpoint_files import (
     Checkpoint,
     checkpoint_paths,
@@ -21,8 +26,6 @@ from pconv_hpc.training.checkpoint_files import (
 )
 
 _LOG = logging.getLogger(__name__)
-FORMAT = "pconv_hpc checkpoint"
-FORMAT_VERSION = 1
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -90,7 +93,7 @@ class CheckpointStore:
                 raise PconvError(f"after step {step} {name!r} holds values that are not finite")
         with atomic.atomic_path(path) as temporary:
             with h5py.File(temporary, "w") as file:
-                file.attrs["format"] = FORMAT
+                file.attrs["format"] = CHECKPOINT_FORMAT
                 file.attrs["format_version"] = FORMAT_VERSION
                 file.attrs["model_config"] = json.dumps(description["config"]["model"])
                 for group, values in arrays.items():
@@ -148,6 +151,6 @@ class CheckpointStore:
 def read_checkpoint(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """Return all arrays of a checkpoint file: ``{group: {path: array}}``."""
     with open_for_reading(path) as file:
-        if file.attrs.get("format") != FORMAT:
+        if file.attrs.get("format") != CHECKPOINT_FORMAT:
             raise UsageError(f"{path}: not a training checkpoint of this program")
         return {group: read_arrays(file, group) for group in file}

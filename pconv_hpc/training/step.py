@@ -38,8 +38,11 @@ def build_optimizer(
     adam = keras.optimizers.Adam(
         WarmupSchedule(config, global_batch_size=global_batch_size, total_steps=total_steps),
         global_clipnorm=config.gradient_clip_norm or None,
+        name="adam",  # checkpoints know the variables by it; Keras would number a second one
     )
-    return keras.optimizers.LossScaleOptimizer(adam) if precision == "float16" else adam
+    if precision != "float16":
+        return adam
+    return keras.optimizers.LossScaleOptimizer(adam, name="loss_scale")
 
 
 class TrainingStep:

@@ -85,18 +85,17 @@ def _train_ranks(
         total_steps = config.train.epochs * steps_per_epoch
 
         # model
-        dtype = config.train.precision
-        model = build_pconv_unet(
-            config.model, dtype=dtype if dtype == "float32" else f"mixed_{dtype}"
-        )
+        precision = config.train.precision
+        dtype = precision if precision == "float32" else f"mixed_{precision}"
+        model = build_pconv_unet(config.model, dtype=dtype)
         if config.train.freeze_encoder_batch_norm:
             freeze_encoder_batch_norm(model)
-        loss = _build_loss(config)
+        loss = _build_loss(config, dtype)
         optimizer = build_optimizer(
             config.optimizer,
             global_batch_size=config.train.global_batch_size,
             total_steps=total_steps,
-            precision=dtype,
+            precision=precision,
         )
         optimizer.build(model.trainable_variables)
         step = TrainingStep(model=model, loss=loss, optimizer=optimizer, ranks=ranks, config=config)
@@ -206,14 +205,14 @@ def _open_shards(index: str | None, split: str) -> ShardReader:
     return ShardReader(Path(index))
 
 
-def _build_loss(config: RunConfig) -> InpaintingLoss:
+def _build_loss(config: RunConfig, dtype: str) -> InpaintingLoss:
     if config.loss.vgg_weights == "none":
         _LOG.info(
             "loss.vgg_weights is none: perceptual and style loss are off "
             "(tools/fetch_weights.py vgg16 gets the weights)"
         )
         return InpaintingLoss(config.loss, None)
-    return InpaintingLoss(config.loss, load_vgg16(Path(config.loss.vgg_weights)))
+    return InpaintingLoss(config.loss, load_vgg16(Path(config.loss.vgg_weights), dtype=dtype))
 
 
 def _restore(
