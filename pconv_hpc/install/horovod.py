@@ -25,12 +25,20 @@ PATCH_REVISION = "p1"  # part of the wheel's key: raise it with every change of 
 _SDIST_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
 
 _XLA_SOURCE = 'list(APPEND TF_SOURCES "${PROJECT_SOURCE_DIR}/horovod/tensorflow/xla_mpi_ops.cc")\n'
-_PRIVATE_STREAM = "GpuStreamHandle AsGpuStreamValue(Stream* stream);\n"
-_PUBLIC_STREAM = (
-    "inline GpuStreamHandle AsGpuStreamValue(Stream* stream) {\n"
-    "  return static_cast<GpuStreamHandle>(stream->platform_specific_handle().stream);\n"
-    "}\n"
-)
+_PRIVATE_STREAM = """\
+// Forward declaration of AsGpuStreamValue
+namespace stream_executor {
+namespace gpu {
+GpuStreamHandle AsGpuStreamValue(Stream* stream);
+"""
+_PUBLIC_STREAM = """\
+#include "tensorflow/compiler/xla/stream_executor/stream.h"
+namespace stream_executor {
+namespace gpu {
+inline GpuStreamHandle AsGpuStreamValue(Stream* stream) {
+  return static_cast<GpuStreamHandle>(stream->platform_specific_handle().stream);
+}
+"""
 _SUFFIX_PROPERTY = 'set_target_properties(${TF_TARGET_LIB} PROPERTIES SUFFIX "${Python_SUFFIX}")\n'
 
 # From site-packages/horovod/tensorflow, where the binary is.

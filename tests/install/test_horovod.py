@@ -17,6 +17,8 @@ add_library(${TF_TARGET_LIB} SHARED ${SOURCES} ${TF_SOURCES})
 set_target_properties(${TF_TARGET_LIB} PROPERTIES SUFFIX "${Python_SUFFIX}")
 """
 MPI_OPS = """\
+// Forward declaration of AsGpuStreamValue
+namespace stream_executor {
 namespace gpu {
 GpuStreamHandle AsGpuStreamValue(Stream* stream);
 }
@@ -57,7 +59,7 @@ def test_cuda_takes_the_public_stream_handle(source: Path) -> None:
     horovod.patch(source, library_dirs=[], cuda=True)
     patched = read(source, "mpi_ops.cc")
     assert "AsGpuStreamValue(Stream* stream);" not in patched
-    assert "stream->platform_specific_handle().stream" in patched
+    assert patched.index("stream_executor/stream.h") < patched.index("platform_specific_handle()")
     assert "AsGpuStreamValue(device_context->stream())" in patched
 
 
