@@ -7,12 +7,14 @@ Attributes of the file: ``format_version``; as texts ``size``, ``seed``, ``style
 ``objects_sha256``, what the masks were drawn from; ``sha256`` of all that the datasets hold.
 """
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +22,20 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from pconv_hpc.atomic import atomic_path
-from pconv_hpc.data.mask_drawing import STYLES, MaskPlan, bin_of, draw_mask
+from pconv_hpc.data.mask_drawing import (
+    MAX_SIZE,
+    MIN_SIZE,
+    NUM_BINS,
+    STYLES,
+    MaskPlan,
+    bin_of,
+    draw_mask,
+)
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
 
 FORMAT_VERSION = 1
-_MAX_SIZE = 8192
 _MAX_MASKS = 10_000_000
 _MASKS_PER_TASK = 16
 
@@ -68,6 +77,8 @@ class MaskBank:
             raise UsageError(f"{self.path}: has hole ratios outside (0, 1); draw the bank again")
         if (self.styles >= len(self.style_names)).any():
             raise UsageError(f"{self.path}: has styles without a name; draw the bank again")
+        if (self.bins >= NUM_BINS).any():
+            raise UsageError(f"{self.path}: has bins that do not exist; draw the bank again")
         self._bits = np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=shape)
 
     def _check_version(self, file: h5py.File) -> None:
@@ -83,7 +94,7 @@ class MaskBank:
             bits.dtype == np.uint8
             and bits.ndim == 3
             and bits.shape[0] >= 1
-            and 1 <= bits.shape[1] <= _MAX_SIZE
+            and MIN_SIZE <= bits.shape[1] <= MAX_SIZE
             and bits.shape[2] == -(-bits.shape[1] // 8)
         )
         if not fits:
@@ -260,8 +271,21 @@ def _draw_in_order(
         return
     # Spawned, not forked: a fork of a process that holds MPI, Horovod or TensorFlow may hang.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _start_worker, (draw,)) as pool:
+    with _ctrl_c_blocked():
+        pool = context.Pool(workers, _start_worker, (draw,))
+    with pool:
         yield from pool.imap(_draw_in_worker, range(num_masks), chunksize=_MASKS_PER_TASK)
+
+
+@contextlib.contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Let processes that are started in this block leave Ctrl-C, which reaches all, to this one."""
+    resource_tracker.ensure_running()  # it unblocks the signal as it starts: let it start first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:
@@ -272,7 +296,6 @@ class _Worker:
 
 def _start_worker(draw: Callable[[int], NDArray[np.uint8]]) -> None:
     _Worker.draw = staticmethod(draw)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 
 def _draw_in_worker(index: int) -> NDArray[np.uint8]:

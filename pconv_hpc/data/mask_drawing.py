@@ -19,6 +19,8 @@ from pconv_hpc.data.sampler import Stream, sample_hash
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import PconvError, UsageError
 
+ShapeDrawer = Callable[[np.random.Generator, Region, float], Shape]
+
 STYLES = ("strokes", "boxes", "objects")
 BIN_EDGES = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # bin b: above edge b, up to edge b + 1
 NUM_BINS = len(BIN_EDGES) - 1
@@ -29,6 +31,7 @@ _BORDER_MARGIN = 50 / 512  # of the side; the paper's
 _LAST_BIN_WITH_MARGIN = {"strokes": 5, "boxes": 3, "objects": 2}
 _MAX_SHAPES = {"strokes": 400, "boxes": 4, "objects": 8}
 _MAX_TRIES = 200
+_SHAPE_DRAWERS: dict[str, ShapeDrawer] = {"strokes": draw_stroke, "boxes": draw_box}
 
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
@@ -116,13 +119,7 @@ def _draw_hole(
     bin_index: int,
     silhouettes: Silhouettes | None,
 ) -> Shape:
-    draw_shape: Callable[[np.random.Generator, Region, float], Shape]
-    if style == "objects":
-        if silhouettes is None:
-            raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
-        draw_shape = silhouettes.draw
-    else:
-        draw_shape = {"strokes": draw_stroke, "boxes": draw_box}[style]
+    draw_shape = _shape_drawer(style, silhouettes)
     min_ratio, max_ratio = BIN_EDGES[bin_index : bin_index + 2]
     num_pixels = region.size**2
     for _ in range(_MAX_TRIES):
@@ -136,10 +133,18 @@ def _draw_hole(
     )
 
 
+def _shape_drawer(style: str, silhouettes: Silhouettes | None) -> ShapeDrawer:
+    if style != "objects":
+        return _SHAPE_DRAWERS[style]
+    if silhouettes is None:
+        raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
+    return silhouettes.draw
+
+
 def _fill(
     rng: np.random.Generator,
     region: Region,
-    draw_shape: Callable[[np.random.Generator, Region, float], Shape],
+    draw_shape: ShapeDrawer,
     target: float,
     max_ratio: float,
     max_shapes: int,
