@@ -73,6 +73,8 @@ class Installer:
         stamp = self.environment.read_stamp()
         if stamp is None or stamp.fingerprint != self.fingerprint():
             return False
+        if not self.environment.python.exists():  # a link to a Python that was removed
+            return False
         keys = {build.package: build.key for build in self._builds(self.extras)}
         return self.extras <= stamp.extras and keys.items() <= stamp.wheels.items()
 
@@ -81,7 +83,8 @@ class Installer:
         sources = [self.checkout / "setup.cfg", *sorted(Path(__file__).parent.glob("*.py"))]
         if self.use_lock:
             sources.append(self._lock)
-        digest = hashlib.sha256(f"{wheel_cache.platform_key()} {self.toolchain.cuda}".encode())
+        settings = (wheel_cache.platform_key(), self.toolchain.cuda, self.checkout, self.venv)
+        digest = hashlib.sha256(repr(settings).encode())
         for source in sources:
             digest.update(source.read_bytes())
         return digest.hexdigest()

@@ -1,6 +1,7 @@
 """An installation is done once, and anew when anything it follows from has changed."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def installer(checkout: Path) -> Installer:
     installer = Installer(checkout=checkout, venv=checkout / ".venv", profile="erase")
     torch = installer.environment.site_packages / "torch-2.13.0.dist-info"
     torch.mkdir(parents=True)
+    installer.environment.python.parent.mkdir()
+    installer.environment.python.symlink_to(sys.executable)
     (torch / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n")
     return installer
 
@@ -76,6 +79,22 @@ def test_changed_requirements_are_noticed(installer: Installer, name: str) -> No
 def test_another_choice_of_versions_is_noticed(installer: Installer) -> None:
     stamp(installer, "core", "segment")
     assert not again(installer, use_lock=False).is_up_to_date()
+
+
+def test_a_moved_checkout_is_noticed(installer: Installer, tmp_path: Path) -> None:
+    stamp(installer, "core", "segment")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("setup.cfg", "tools", ".venv"):
+        (installer.checkout / name).rename(moved / name)
+    assert not again(installer, checkout=moved, venv=moved / ".venv").is_up_to_date()
+
+
+def test_a_removed_python_is_noticed(installer: Installer) -> None:
+    stamp(installer, "core", "segment")
+    installer.environment.python.unlink()
+    installer.environment.python.symlink_to("/nonexistent/python3")
+    assert not again(installer).is_up_to_date()
 
 
 def test_another_torch_needs_another_mmcv(installer: Installer) -> None:
