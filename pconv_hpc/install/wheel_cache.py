@@ -42,10 +42,11 @@ def wheel_key(name: str, version: str, *built_against: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock, where the file system has locks: without one, work is done twice."""
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock and say so: a file system without locks lets work be done twice."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as stream:
+        held = True
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -53,7 +54,8 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError:
             say(f"    {path.parent} has no file locks; going on without")
-        yield
+            held = False
+        yield held
 
 
 def find(key: str) -> Path | None:
@@ -64,10 +66,14 @@ def find(key: str) -> Path | None:
 def get_or_build(key: str, build: Callable[[Path], None]) -> Path:
     """Return the wheel kept under ``key``; if there is none, ``build`` it into the given folder."""
     cache = cache_dir()
-    with _locked(cache / f".{key}.lock"):
+    building = f".building-{key}-"
+    with _locked(cache / f".{key}.lock") as is_alone:
         if (wheel := find(key)) is not None:
             return wheel
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as temporary:
+        if is_alone:
+            for killed in cache.glob(f"{building}*"):
+                shutil.rmtree(killed)
+        with tempfile.TemporaryDirectory(prefix=building, dir=cache) as temporary:
             out = Path(temporary) / "out"
             out.mkdir()
             build(out)

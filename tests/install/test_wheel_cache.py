@@ -44,13 +44,14 @@ def test_a_build_that_breaks_off_leaves_nothing_and_can_be_repeated(cache: Path)
     assert wheel.read_text() == "whole"
 
 
-def test_a_killed_process_leaves_a_folder_that_is_not_taken_for_a_wheel(cache: Path) -> None:
+def test_what_a_killed_process_left_is_not_taken_for_a_wheel_and_goes(cache: Path) -> None:
     (cache / "x-1").mkdir(parents=True)
-    (cache / ".building-abc" / "out").mkdir(parents=True)
-    _write(cache / ".building-abc" / "out" / "x.whl", "half")
-    assert wheel_cache.get_or_build(
-        "x-1", lambda out: _write(out / "x.whl", "whole")
-    ).read_text() == ("whole")
+    (cache / ".building-x-1-abc" / "out").mkdir(parents=True)
+    _write(cache / ".building-x-1-abc" / "out" / "x.whl", "half")
+    (cache / ".building-y-1-abc").mkdir()  # another wheel's, perhaps at work
+    wheel = wheel_cache.get_or_build("x-1", lambda out: _write(out / "x.whl", "whole"))
+    assert wheel.read_text() == "whole"
+    assert sorted(path.name for path in cache.glob(".building-*")) == [".building-y-1-abc"]
 
 
 def test_two_at_once_build_once() -> None:
