@@ -92,7 +92,7 @@ def output_of(command: Sequence[str | Path]) -> str | None:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=60,
+            timeout=600,  # a busy machine or a cold network file system takes its time
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
