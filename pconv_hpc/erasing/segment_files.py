@@ -1,0 +1,100 @@
+"""Which photos to segment, and where the results of each go."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where one photo is and where what is found in it goes.
+
+    Attributes:
+        image: the photo's path relative to its folder, with ``/``: its name in reports.
+        photo: the photo's file.
+        instances: its JSON file.
+        mask: its mask, white = erase; tools/inpaint.py finds the photo's mask by this name.
+        overlay: the picture with numbered instances.
+    """
+
+    image: str
+    photo: Path
+    instances: Path
+    mask: Path
+    overlay: Path
+
+
+def places(folder: Path, image: str, out: Path) -> Places:
+    """Return the files of the photo ``image`` of ``folder`` and of its results in ``out``."""
+    return Places(
+        image=image,
+        photo=folder / image,
+        instances=out / "instances" / f"{image}.json",
+        mask=out / "masks" / f"{image}.png",
+        overlay=out / "overlays" / f"{image}.jpg",
+    )
+
+
+def find_photos(images: Path, out: Path) -> tuple[Path, list[str]]:
+    """Return the folder of the photos and their relative paths, sorted.
+
+    Args:
+        images: a photo, or a folder with all its subfolders; hidden files are left out.
+        out: the folder of the results; photos in it are left out.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if images.is_file():
+        return images.parent, [images.name]
+    if not images.is_dir():
+        raise UsageError(f"{images}: no such file or folder")
+    found = list(_walk(images, out))
+    if not found:
+        raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
+    return images, found
+
+
+def _walk(folder: Path, left_out: Path) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    for root, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and not _is(Path(root, name), left_out)
+        )
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(PHOTO_SUFFIXES):
+                yield Path(root, name).relative_to(folder).as_posix()
+
+
+def _is(a: Path, b: Path) -> bool:
+    return b.exists() and a.samefile(b)
+
+
+def read_list(path: Path, folder: Path) -> list[str]:
+    """Read the relative paths of photos, one on each line, as one task of many is given them.
+
+    Raises:
+        UsageError: it cannot be read, is empty, or a path leads out of ``folder``.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder, and a list of photos needs one")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a list of paths ({error})") from error
+    images = [line for line in lines if line.strip()]
+    for image in images:
+        relative = PurePosixPath(image)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise UsageError(f"{path}: {image!r} leads out of {folder}; expected relative paths")
+    if not images:
+        raise UsageError(f"{path}: names no photos")
+    return images
