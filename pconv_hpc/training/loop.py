@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -17,6 +16,7 @@ import pconv_hpc
 from pconv_hpc.config import RunConfig, config_to_mapping
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.errors import Interrupted, PconvError
+from pconv_hpc.hdf5 import h5py
 from pconv_hpc.model.weights import save_weights, variable_arrays
 from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.checkpoint import CheckpointStore

@@ -1,6 +1,7 @@
 """The mask banks a run trains and validates on: named by its configuration, or drawn at start."""
 
 import logging
+import os
 from pathlib import Path
 
 from pconv_hpc.config import RunConfig
@@ -9,6 +10,8 @@ from pconv_hpc.training.distributed import Ranks
 
 _LOG = logging.getLogger(__name__)
 _NUM_VALIDATION_MASKS = 240
+_MAX_WORKERS = 16
+_MASKS_PER_WORKER = 1000  # fewer are drawn before another process has started
 
 
 def open_mask_banks(
@@ -38,8 +41,15 @@ def open_mask_banks(
                 },
                 objects_from=Path(config.masks.objects_from) if config.masks.objects_from else None,
                 seed=seed,
+                workers=_num_workers(num_masks),
                 show_progress=show_progress,
             )
         paths.append(path)
     ranks.barrier()
     return MaskBank(paths[0]), MaskBank(paths[1])
+
+
+def _num_workers(num_masks: int) -> int:
+    """Return how many processes draw a bank: the other ranks, and their GPUs, wait for it."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(_MAX_WORKERS, cores, num_masks // _MASKS_PER_WORKER))

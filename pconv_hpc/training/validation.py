@@ -46,6 +46,7 @@ class Validator:
         self._config = config
         self._num_images = min(config.validation.num_images, reader.num_images)
         self.figure_names = [*loss.part_names, "l1", "psnr"]
+        self._batches(self._num_images, 0, 1)  # photos too small are found now, not after an epoch
         self._measure = tf.function(self._measure_batch, reduce_retracing=True)
 
     def _batches(self, num_images: int, rank: int, num_ranks: int) -> Iterator[Batch]:

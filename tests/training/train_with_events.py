@@ -68,9 +68,10 @@ def hash_with_events(path: Path) -> str:
     return hash_file(path)
 
 
-TrainingStep.__call__ = step_with_events  # type: ignore[method-assign]
-TrainingLoop.run = loop_with_record  # type: ignore[method-assign]
-atomic.sha256_of = hash_with_events
-assert trainer.TrainingStep is TrainingStep
-sys.argv = ["train.py", *sys.argv[2:]]
-runpy.run_path(str(Path(__file__).parents[2] / "tools" / "train.py"), run_name="__main__")
+if __name__ == "__main__":
+    TrainingStep.__call__ = step_with_events  # type: ignore[method-assign]
+    TrainingLoop.run = loop_with_record  # type: ignore[method-assign]
+    atomic.sha256_of = hash_with_events
+    assert trainer.TrainingStep is TrainingStep
+    sys.argv = ["train.py", *sys.argv[2:]]
+    runpy.run_path(str(Path(__file__).parents[2] / "tools" / "train.py"), run_name="__main__")

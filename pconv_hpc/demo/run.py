@@ -1,0 +1,149 @@
+"""Runs the demonstration's steps, each as the command a person would type."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pconv_hpc.demo.pictures import write_crops, write_photos_to_erase
+from pconv_hpc.demo.report import write_report
+from pconv_hpc.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
+from pconv_hpc.launch import mpirun_command, shell_line
+from pconv_hpc.training.metrics_table import read_table
+from pconv_hpc.training.run_folder import RunFolder
+
+_REPOSITORY = Path(__file__).parents[2]
+_CROP_SIZE = 96
+_NUM_TRAIN_CROPS = 960
+_NUM_VAL_CROPS = 48
+_NUM_EPOCHS = 4
+_MARKER = "made_by_pconv_demo"
+_POLL_SECONDS = 0.5
+
+
+class _Steps:
+    """Runs programs from ``tools/``, shows each command, and remembers them for the report."""
+
+    def __init__(self, num_ranks: int) -> None:
+        self._num_ranks = num_ranks
+        self.commands: list[str] = []
+
+    def command(self, tool: str, *arguments: object, ranks: bool = False) -> list[str]:
+        command = [sys.executable, str(_REPOSITORY / "tools" / tool), *map(str, arguments)]
+        if ranks and self._num_ranks > 1:
+            command = mpirun_command(self._num_ranks, command)
+        self.commands.append(shell_line(command))
+        print(f"$ {self.commands[-1]}", flush=True)
+        return command
+
+    def run(self, tool: str, *arguments: object, ranks: bool = False) -> None:
+        command = self.command(tool, *arguments, ranks=ranks)
+        code = subprocess.run(command, check=False).returncode
+        if code != EXIT_DONE:
+            raise PconvError(f"the step above ended with exit code {code}, expected {EXIT_DONE}")
+
+
+def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
+    """Run every step in ``out_dir``, from the beginning, and return the report's path.
+
+    Raises:
+        UsageError: ``out_dir`` exists and is not the folder of an earlier demonstration.
+        PconvError: a step failed.
+    """
+    _prepare(out_dir)
+    steps = _Steps(num_ranks)
+    started = time.monotonic()
+
+    _say("1/5  crops from photos that scikit-image and scikit-learn ship", "5 s")
+    for split, count, held_out in (
+        ("train", _NUM_TRAIN_CROPS, False),
+        ("val", _NUM_VAL_CROPS, True),
+    ):
+        write_crops(
+            out_dir / "crops" / split, num_crops=count, size=_CROP_SIZE, held_out=held_out, seed=0
+        )
+    write_photos_to_erase(out_dir / "photos", out_dir / "masks")
+
+    _say(f"2/5  pack them into HDF5 shards with {num_ranks} MPI ranks", "10 s")
+    for split in ("train", "val"):
+        steps.run(
+            "pack.py",
+            out_dir / "crops" / split,
+            out_dir / "packed" / split,
+            *("--split", split, "--size", _CROP_SIZE, "--images-per-shard", 240),
+            ranks=True,
+        )
+
+    _say("3/5  train, and be interrupted half way as a walltime would", "90 s")
+    run = RunFolder(out_dir / "run")
+    _train_and_interrupt(steps, out_dir, run, steps_per_epoch)
+
+    _say("     continue on exactly the next sample", "90 s")
+    steps.run("resume.py", run.path, "--ranks", num_ranks)
+
+    _say("4/5  erase objects from photos the network has not seen", "20 s")
+    steps.run(
+        *("inpaint.py", out_dir / "photos", out_dir / "masks", out_dir / "erased"),
+        *("--weights", run.path),
+    )
+
+    _say("5/5  report", "2 s")
+    report_path = out_dir / "report.html"
+    write_report(
+        report_path,
+        out_dir=out_dir,
+        run=run,
+        commands=steps.commands,
+        seconds=time.monotonic() - started,
+    )
+    return report_path.absolute()
+
+
+def _say(what: str, expected: str) -> None:
+    print(f"\n== {what} (about {expected})", flush=True)
+
+
+def _prepare(out_dir: Path) -> None:
+    if out_dir.exists() and any(out_dir.iterdir()):
+        if not (out_dir / _MARKER).is_file():
+            raise UsageError(
+                f"{out_dir} holds something else than a demonstration; name an empty folder: --out"
+            )
+        shutil.rmtree(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / _MARKER).touch()
+
+
+def _train_and_interrupt(
+    steps: _Steps, out_dir: Path, run: RunFolder, steps_per_epoch: int
+) -> None:
+    """Start training; half way, send the signal that Slurm sends before the walltime."""
+    settings = {
+        "data.train_index": out_dir / "packed" / "train" / "index.json",
+        "data.val_index": out_dir / "packed" / "val" / "index.json",
+        "data.image_size": _CROP_SIZE,
+        "model.levels": 5,
+        "optimizer.learning_rate": 2e-3,
+        "train.epochs": _NUM_EPOCHS,
+        "train.steps_per_epoch": steps_per_epoch,
+        "train.log_every_steps": 10,
+    }
+    overrides = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    config = _REPOSITORY / "configs" / "tiny_cpu.yaml"
+    command = steps.command("train.py", config, "--run-dir", run.path, *overrides, ranks=True)
+    half_way = _NUM_EPOCHS * steps_per_epoch // 2
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            rows = read_table(run.metrics_path)
+            if rows and rows[-1]["step"] >= half_way:
+                print(f"-- sending USR2 after step {rows[-1]['step']:.0f}", flush=True)
+                process.send_signal(signal.SIGUSR2)
+                break
+            time.sleep(_POLL_SECONDS)
+        code = process.wait()
+    if code != EXIT_INTERRUPTED:
+        raise PconvError(
+            f"training ended with exit code {code}, expected {EXIT_INTERRUPTED} (interrupted)"
+        )
