@@ -1,4 +1,7 @@
-"""Being asked to stop: signals only set a flag, which the ranks read together between steps."""
+"""Being asked to stop: signals only set a flag, which the ranks read together between steps.
+
+Imports nothing slow: a program that may be signalled at any time installs it before all else.
+"""
 
 import signal
 from types import FrameType, TracebackType
@@ -18,6 +21,23 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal_name: str | None = None
         self._previous: dict[int, object] = {}
+        self._ignores_all = False
+
+    def install(self) -> Self:
+        """Catch the stop signals from now on."""
+        for number in STOP_SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def ignore_further(self) -> None:
+        """Ignore the stop signals until this process has ended.
+
+        For ranks that agreed to stop: they do not end at the same moment, and ``srun`` terminates
+        the others as soon as one has ended with an exit code other than 0.
+        """
+        self._ignores_all = True
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     @property
     def is_set(self) -> bool:
@@ -31,9 +51,7 @@ class StopRequest:
         self.signal_name = signal.Signals(number).name
 
     def __enter__(self) -> Self:
-        for number in STOP_SIGNALS:
-            self._previous[number] = signal.signal(number, self._handle)
-        return self
+        return self.install()
 
     def __exit__(
         self,
@@ -41,5 +59,7 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._ignores_all:
+            return
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

@@ -1,10 +1,14 @@
 #!/usr/bin/env python
 """Train PConvUNet on packed photos, on one rank or many."""
 
-from pathlib import Path
+from pconv_hpc.stop_request import StopRequest
 
-from pconv_hpc import cli
-from pconv_hpc.config import config_to_yaml, load_config, with_absolute_paths
+STOP_REQUEST = StopRequest().install()  # before all else: a signal may come during the imports
+
+from pathlib import Path  # noqa: E402 (after the line above)
+
+from pconv_hpc import cli  # noqa: E402
+from pconv_hpc.config import config_to_yaml, load_config, with_absolute_paths  # noqa: E402
 
 _EXAMPLES = """\
   # one process, on this machine's GPU or cores
@@ -38,7 +42,7 @@ def main() -> None:
         return
     from pconv_hpc.training.trainer import train  # slow to import: TensorFlow
 
-    train(config, arguments.run_dir)
+    train(config, arguments.run_dir, STOP_REQUEST)
 
 
 if __name__ == "__main__":

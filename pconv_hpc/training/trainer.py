@@ -13,7 +13,9 @@ import tensorflow as tf
 from pconv_hpc.config import RunConfig
 from pconv_hpc.data.loader import BatchLoader
 from pconv_hpc.data.shards import ShardReader
+from pconv_hpc.data.staging import staged_index
 from pconv_hpc.errors import Interrupted, PconvError, UsageError
+from pconv_hpc.folder_lock import FolderLock
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet, freeze_encoder_batch_norm
@@ -33,8 +35,11 @@ from pconv_hpc.training.validation import Validator
 _LOG = logging.getLogger(__name__)
 
 
-def train(config: RunConfig, run_dir: Path) -> None:
+def train(config: RunConfig, run_dir: Path, stop_request: StopRequest | None = None) -> None:
     """Train a run from wherever it stands to its end; every rank calls it.
+
+    ``stop_request`` is one that the program installed when it began; without it signals are caught
+    from here on.
 
     Raises:
         Interrupted: asked to stop (USR2, TERM, INT); saved, and can be continued.
@@ -44,16 +49,28 @@ def train(config: RunConfig, run_dir: Path) -> None:
     folder = RunFolder(run_dir)
     ranks = Ranks()
     configure_logging(folder.log_path if ranks.is_first else None, rank=ranks.rank)
-    with StopRequest() as stop_request:
+    with ExitStack() as stack:
+        stop_request = stop_request or stack.enter_context(StopRequest())
         try:
             _train_ranks(config, folder, ranks, stop_request)
         except PconvError as error:
             if ranks.is_first:
                 _LOG.error("%s", error)
-            error.reported = ranks.is_first or isinstance(error, Interrupted)
+            error.reported |= ranks.is_first or isinstance(error, Interrupted)
+            if isinstance(error, Interrupted):
+                _leave_together(ranks, stop_request)
             raise
         finally:
             ranks.shutdown()
+
+
+def _leave_together(ranks: Ranks, stop_request: StopRequest) -> None:
+    """Wait until rank 0 has saved, so that all ranks end at about the same time."""
+    stop_request.ignore_further()
+    try:
+        ranks.barrier()
+    except tf.errors.OpError as error:
+        _LOG.warning("another rank ended before this one (%s)", error.message)
 
 
 def _train_ranks(
@@ -68,11 +85,11 @@ def _train_ranks(
             environment=os.environ,
         ),
     )
-    if ranks.is_first:
-        _claim_folder(folder, config)
     keras.utils.set_random_seed(config.train.seed % 2**32)
 
     with ExitStack() as stack:
+        _claim_together(ranks, folder, config, stack)
+
         # data
         train_reader = stack.enter_context(_open_shards(config.data.train_index, "train"))
         val_reader = stack.enter_context(_open_shards(config.data.val_index, "val"))
@@ -188,6 +205,22 @@ def _train_ranks(
         loop.write_state("finished", "trained to the end")
 
 
+def _claim_together(ranks: Ranks, folder: RunFolder, config: RunConfig, stack: ExitStack) -> None:
+    """Let rank 0 take the folder until ``stack`` closes; where it cannot, every rank raises."""
+    problem = None
+    if ranks.is_first:
+        try:
+            stack.enter_context(FolderLock(folder.path))
+            _claim_folder(folder, config)
+        except UsageError as error:
+            problem = str(error)
+    problem = ranks.broadcast(problem, name="claim")
+    if problem:
+        refused = UsageError(problem)
+        refused.reported = not ranks.is_first
+        raise refused
+
+
 def _claim_folder(folder: RunFolder, config: RunConfig) -> None:
     if folder.exists:
         changed = check_continuation(folder.load_config(), config, folder.path)
@@ -202,7 +235,7 @@ def _open_shards(index: str | None, split: str) -> ShardReader:
             f"data.{split}_index is not set; name the index.json that tools/pack.py wrote: "
             f"--set data.{split}_index=DIR/index.json"
         )
-    return ShardReader(Path(index))
+    return ShardReader(staged_index(Path(index), os.environ))
 
 
 def _build_loss(config: RunConfig, dtype: str) -> InpaintingLoss:

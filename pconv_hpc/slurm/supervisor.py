@@ -1,0 +1,201 @@
+"""The control flow of a batch script: one start of a job, and whether there is a next one."""
+
+import contextlib
+import datetime
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pconv_hpc.data.staging import STAGE_VARIABLE
+from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, PconvError
+from pconv_hpc.folder_lock import TOKEN_VARIABLE, FolderLock
+from pconv_hpc.slurm.chain import (
+    MAX_FRUITLESS_STARTS,
+    Action,
+    Ending,
+    Start,
+    append_start,
+    count_fruitless,
+    decide,
+    no_progress_reason,
+    read_starts,
+)
+from pconv_hpc.slurm.commands import (
+    launch_command,
+    once_per_node_command,
+    options_of_job,
+    requeue_command,
+    sbatch_command,
+)
+from pconv_hpc.slurm.gloo import rendezvous
+from pconv_hpc.slurm.job_environment import JobEnvironment
+from pconv_hpc.slurm.launch import Launch
+from pconv_hpc.slurm.queries import job_record, job_state, run_slurm
+from pconv_hpc.slurm.work import Work
+
+CHAIN_VARIABLE = "PCONV_CHAIN"  # tells a successor which job its chain began with
+STARTS_NAME = "starts.jsonl"
+_DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack")
+
+
+class Supervisor:
+    """One start of a job.
+
+    Args:
+        work: what the ranks do.
+        arguments: the batch script's, for its successor.
+        job: what Slurm says of this job.
+        environment: ``LAUNCHER`` (srun-pmix), ``PCONV_REQUEUE`` (yes or no), ``PCONV_STAGE_DIR``,
+            ``PCONV_MPIRUN_STOP_SECONDS`` and ``PCONV_JOB_SCRIPT``, from the site file and
+            ``jobs/common.sh``.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        arguments: Sequence[str],
+        job: JobEnvironment,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._work = work
+        self._arguments = list(arguments)
+        self._job = job
+        self._environment = dict(environment)
+        self._launcher = environment.get("LAUNCHER") or "srun-pmix"
+        self._chain = environment.get(CHAIN_VARIABLE) or str(job.job_id)
+        self._launch = Launch(forward=self._launcher == "mpirun")
+        self._record = job_record(job.job_id) or {}
+
+    def run(self) -> int:
+        """Do this start's share of the work, see to the next start, and return the exit code."""
+        self._work.check(self._job, self._launcher)
+        command = launch_command(
+            self._launcher, num_tasks=self._job.num_tasks, program=self._work.program()
+        )
+        with FolderLock(self._work.folder, self._environment) as lock:
+            fruitless = self._note_start()
+            if fruitless >= MAX_FRUITLESS_STARTS:
+                raise PconvError(f"not started: {no_progress_reason(self._work.progress())}")
+            ending = self._work_once(command, lock.token, fruitless)
+            action, reason = decide(ending)
+            if action is Action.STOP:
+                self._work.note_failure(reason)
+        self._say(reason)
+        if action is Action.CONTINUE:
+            self._continue()
+        if action is not Action.STOP:
+            return EXIT_DONE
+        if ending.cancelled or ending.interrupted:
+            return EXIT_INTERRUPTED
+        return EXIT_USAGE if ending.exit_code == EXIT_USAGE else EXIT_FAILED
+
+    def _note_start(self) -> int:
+        """Note this start; return how many starts before it, in a row, brought nothing."""
+        path = self._work.folder / STARTS_NAME
+        progress = self._work.progress()
+        fruitless = count_fruitless(read_starts(path), chain=self._chain, progress=progress)
+        start = Start(
+            chain=self._chain,
+            job_id=self._job.job_id,
+            restart_count=self._job.restart_count,
+            progress=progress,
+            time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            options=options_of_job(self._record),
+        )
+        append_start(path, start)
+        self._say(
+            f"start {self._job.restart_count + 1} on {self._record.get('NodeList', '?')}: "
+            f"{self._job.num_tasks} rank(s) by {self._launcher}, at {progress} in "
+            f"{self._work.folder}"
+        )
+        return fruitless
+
+    def _work_once(self, command: Sequence[str], token: str, fruitless: int) -> Ending:
+        """Stage, launch the ranks, and gather how that ended."""
+        progress_before = self._work.progress()
+        self._work.begin()
+        environment = self._environment | {TOKEN_VARIABLE: token}
+        code = self._stage(environment)
+        if code != EXIT_INTERRUPTED and not self._launch.is_cancelled:
+            code = self._launch_ranks(command, environment)
+        return Ending(
+            exit_code=code,
+            finished=self._work.is_finished(),
+            interrupted=self._work.was_interrupted() or code == EXIT_INTERRUPTED,
+            cancelled=self._launch.is_cancelled or job_state(self._job.job_id) != "RUNNING",
+            progress_before=progress_before,
+            progress_after=self._work.progress(),
+            fruitless_before=fruitless,
+        )
+
+    def _stage(self, environment: Mapping[str, str]) -> int:
+        """Copy the packs to every node where the site names a folder for it."""
+        indexes = self._work.indexes_to_stage()
+        folder = environment.get(STAGE_VARIABLE)
+        if not folder or not indexes:
+            return EXIT_DONE
+        program = [sys.executable, "-m", "pconv_hpc.slurm.stage", folder, *map(str, indexes)]
+        return self._launch.run(once_per_node_command(self._job.num_nodes, program), environment)
+
+    def _launch_ranks(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        with contextlib.ExitStack() as stack:
+            if self._launcher == "gloo":
+                environment = {**environment, **stack.enter_context(rendezvous())}
+            code = self._launch.run(command, environment, stop_at=self._time_to_stop())
+        self._say(f"{command[0]} ended with exit code {code}")
+        return code
+
+    def _time_to_stop(self) -> datetime.datetime | None:
+        """Return when ranks that Slurm does not signal must be told to stop."""
+        seconds = int(self._environment.get("PCONV_MPIRUN_STOP_SECONDS") or 300)
+        try:
+            end = datetime.datetime.fromisoformat(self._record.get("EndTime", ""))
+        except ValueError:  # Slurm wrote Unknown: there is no time limit
+            return None
+        return end - datetime.timedelta(seconds=seconds)
+
+    def _continue(self) -> None:
+        """Put this job back into the queue, or submit its successor where that is not allowed."""
+        if self._environment.get("PCONV_REQUEUE", "yes") != "no":
+            answer = run_slurm(requeue_command(self._job.job_id))
+            if answer.returncode == 0:
+                self._say("requeued: the next start continues")
+                return
+            self._say(f"requeue is not allowed here: {answer.stderr.strip()}")
+        name = self._unique_job_name()
+        options = {"dependency": "singleton", "job-name": name, **options_of_job(self._record)}
+        if output := self._record.get("StdOut"):
+            options["output"] = output.replace("%", "%%")
+        script = Path(self._environment["PCONV_JOB_SCRIPT"])
+        command = sbatch_command(script, self._arguments, options=options)
+        answer = run_slurm(command, environment=self._successor_environment())
+        if answer.returncode != 0:
+            raise PconvError(
+                f"the work must go on, but neither requeue nor sbatch is allowed: "
+                f"{answer.stderr.strip()}. Submit it by hand with tools/resume.py, or the same "
+                "sbatch command as before"
+            )
+        self._say(f"submitted job {answer.stdout.strip()} to continue")
+
+    def _unique_job_name(self) -> str:
+        """Return a name that only this folder's jobs have: singletons of one name wait in line."""
+        name = self._record.get("JobName", _DEFAULT_JOB_NAMES[0])
+        if name not in _DEFAULT_JOB_NAMES:
+            return name
+        unique = re.sub(r"[^\w.-]", "_", f"{name}-{self._work.folder.resolve().name}")
+        update = ["scontrol", "update", f"JobId={self._job.job_id}", f"JobName={unique}"]
+        return unique if run_slurm(update).returncode == 0 else name
+
+    def _successor_environment(self) -> dict[str, str]:
+        """Return the environment without what describes this job and would shape the next one."""
+        foreign = ("SLURM_", "SLURMD_", "SRUN_", "PMI", "OMPI_MCA_ess")
+        kept = {n: v for n, v in self._environment.items() if not n.startswith(foreign)}
+        if conf := os.environ.get("SLURM_CONF"):
+            kept["SLURM_CONF"] = conf
+        return kept | {CHAIN_VARIABLE: self._chain}
+
+    def _say(self, message: str) -> None:
+        print(f"[job {self._job.job_id}] {message}", flush=True)

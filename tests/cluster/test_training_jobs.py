@@ -1,0 +1,153 @@
+"""``jobs/train_a100.sbatch``, unchanged, on the real Slurm: it outlives what ends its starts."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pconv_hpc.folder_lock import LOCK_NAME
+from pconv_hpc.training.checkpoint_files import list_checkpoints
+from pconv_hpc.training.run_folder import RunFolder
+from tests.cluster.slurm_client import SlurmClient
+from tests.cluster.training_jobs import TrainingFolder, assert_same_weights, starts_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
+
+
+@pytest.fixture(scope="module")
+def module_folder(tmp_path_factory: pytest.TempPathFactory) -> TrainingFolder:
+    return TrainingFolder.make(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture
+def folder(module_folder: TrainingFolder, request: pytest.FixtureRequest) -> TrainingFolder:
+    """The folder that all tests of this file submit from, with steps at full speed."""
+    module_folder.set_seconds_per_step(0)
+    return module_folder
+
+
+def wait_for_checkpoint(run: RunFolder, after: int) -> int:
+    """Wait until a checkpoint later than step ``after`` is there; return its step."""
+    deadline = time.monotonic() + 120
+    while not (found := [c.step for c in list_checkpoints(run.checkpoints_dir) if c.step > after]):
+        assert time.monotonic() < deadline, run.log_path.read_text()
+        time.sleep(0.2)
+    return found[-1]
+
+
+def ranks_of(run_dir: str) -> list[int]:
+    """Return the pids of the ranks that train in ``run_dir``: children of slurmstepd."""
+    pids = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            name = (entry / "comm").read_text() if words else ""
+        except OSError:
+            continue
+        is_rank = name.startswith("python") and any(w.endswith(b"tools/train.py") for w in words)
+        if is_rank and run_dir.encode() in words:
+            pids.append(int(entry.name))
+    return pids
+
+
+def test_time_limits_shorter_than_the_run_change_nothing_but_its_duration(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
+) -> None:
+    run = folder.run("limited")
+    folder.set_seconds_per_step(0.5)  # two starts of at most a minute do at most 240 of 300 steps
+    # With one second to go by its own count, slurmctld sends the signal 1 to 31 s before the limit.
+    job = folder.submit(slurm_cluster, "--time=1", "--signal=USR2@1", name="limited")
+
+    slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=2, timeout_s=300)
+    folder.set_seconds_per_step(0)
+    (record,) = slurm_cluster.wait(job, "COMPLETED", restarts=2)
+
+    progress = [int(str(start["progress"])) for start in starts_of(run)]
+    assert progress == sorted(set(progress)), "every start must have added steps"
+    assert len(progress) == int(record["Restarts"]) + 1
+    assert "stopped by SIGUSR2" in folder.log(job)
+    assert "TIME LIMIT" not in folder.log(job)
+    assert_same_weights(run, folder.uninterrupted())
+
+
+def test_a_killed_rank_and_a_lost_node_cost_only_the_steps_since_the_last_checkpoint(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
+) -> None:
+    run = folder.run("hurt")
+    folder.set_seconds_per_step(0.2)
+    job = folder.submit(slurm_cluster, name="hurt")
+    step = wait_for_checkpoint(run, after=0)
+    os.kill(ranks_of("hurt")[-1], signal.SIGKILL)
+    slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=1)
+
+    step = wait_for_checkpoint(run, after=step + 4)
+    slurm_cluster.run("scontrol", "update", "nodename=node1", "state=down", "reason=test")
+    slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=2)
+    folder.set_seconds_per_step(0)
+    slurm_cluster.wait(job, "COMPLETED", restarts=2)
+
+    log = folder.log(job)
+    assert "after progress" in log
+    assert "DUE TO NODE FAILURE" in log
+    assert not (run.path / LOCK_NAME).exists()
+    assert_same_weights(run, folder.uninterrupted())
+
+
+def test_where_requeue_is_forbidden_the_job_submits_its_successor(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
+) -> None:
+    run = folder.run("chain")
+    folder.set_seconds_per_step(0.2)
+    job = folder.submit(slurm_cluster, "--no-requeue", "--time=17", name="chain")
+    wait_for_checkpoint(run, after=0)
+    folder.set_seconds_per_step(0)
+    slurm_cluster.run("scancel", "--signal=USR2", str(job))
+    slurm_cluster.wait(job, "COMPLETED")
+
+    log = folder.log(job)
+    successor = int(log.partition("submitted job ")[2].split()[0])
+    (record,) = slurm_cluster.wait(successor, "COMPLETED")
+
+    assert "requeue is not allowed here" in log
+    assert record["TimeLimit"] == "00:17:00"
+    assert (record["NumNodes"], record["TresPerNode"]) == ("2", "gres:gpu:a100:1")
+    assert record["JobName"] == "pconv-train-chain"
+    assert [start["chain"] for start in starts_of(run)] == [str(job)] * 2
+    assert_same_weights(run, folder.uninterrupted())
+
+
+def test_a_cancelled_run_saves_is_not_requeued_and_keeps_others_out_while_it_lasts(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
+) -> None:
+    run = folder.run("cancelled")
+    folder.set_seconds_per_step(0.2)
+    job = folder.submit(slurm_cluster, name="cancelled")
+    wait_for_checkpoint(run, after=0)
+    second = folder.submit(slurm_cluster, name="cancelled")
+    (refused,) = slurm_cluster.wait(second, "FAILED")
+    assert refused["ExitCode"] == "2:0"
+    assert f"Slurm job {job}" in folder.log(second)
+    assert len(starts_of(run)) == 1
+
+    slurm_cluster.run("scancel", str(job))
+    (record,) = slurm_cluster.wait(job, "CANCELLED")
+
+    assert record["Restarts"] == "0"
+    state = run.read_state()
+    assert state["status"] == "interrupted"
+    assert list_checkpoints(run.checkpoints_dir)[-1].step == state["step"]
+    assert slurm_cluster.squeue() == []
+
+
+@pytest.mark.parametrize("launcher", ["gloo", "mpirun"])
+def test_other_launchers_train_the_same(
+    slurm_cluster: SlurmClient, folder: TrainingFolder, launcher: str
+) -> None:
+    job = folder.submit(slurm_cluster, name=launcher, LAUNCHER=launcher)
+
+    slurm_cluster.wait(job, "COMPLETED")
+
+    assert f"2 rank(s) by {launcher}" in folder.log(job)
+    assert_same_weights(folder.run(launcher), folder.uninterrupted())
