@@ -1,0 +1,116 @@
+"""Which mask belongs to which photo, and where the result goes: by relative paths and names."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pconv_hpc.erasing.images import MASK_SUFFIXES, PHOTO_SUFFIXES
+from pconv_hpc.erasing.jobs import Job
+from pconv_hpc.errors import UsageError
+
+_MASK_ENDING = "_mask"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The work that a person's three arguments describe.
+
+    Attributes:
+        jobs: one for each photo that has a mask, in the order of their paths.
+        without_mask: photos that have none.
+        without_photo: masks that belong to no photo.
+    """
+
+    jobs: list[Job]
+    without_mask: list[Path]
+    without_photo: list[Path]
+
+
+def pair_files(images: Path, masks: Path, out: Path) -> Pairing:
+    """Pair photos with masks.
+
+    ``a/photo.jpg`` in the folder ``images`` belongs to ``a/photo.jpg.png``, ``a/photo.png`` (any
+    suffix) or ``a/photo_mask.png`` in ``masks``, the first of these that is there; its result is
+    ``a/photo.jpg`` in ``out``. Hidden files are left out. Both may also be a single file; then
+    ``out`` is a file if it has the photo's suffix, and else a folder.
+
+    Raises:
+        UsageError: something is missing, ambiguous or would overwrite its own input.
+    """
+    for path in (images, masks):
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+    if images.is_file() != masks.is_file():
+        raise UsageError(f"{images} and {masks}: expected two files or two folders")
+    if images.is_file():
+        output = out if out.suffix.lower() == images.suffix.lower() else out / images.name
+        _refuse_same(output, images, masks)
+        return Pairing([Job(images, masks, output)], [], [])
+    if out.is_file():
+        raise UsageError(f"{out}: is a file; expected a folder, as {images} is one")
+    _refuse_same(out, images, masks)
+    return _pair_folders(images, masks, out)
+
+
+def _pair_folders(images: Path, masks: Path, out: Path) -> Pairing:
+    photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
+    mask_files = [path for path in _files(masks, out) if path.suffix.lower() in MASK_SUFFIXES]
+    if _same(images, masks):  # together in one folder: only the ending tells them apart
+        photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
+        mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in mask_files:
+        by_stem[str(path.with_suffix(""))].append(path)
+    jobs, without_mask, used = [], [], set()
+    for photo in photos:
+        mask = _mask_of(photo, by_stem)
+        if mask is None:
+            without_mask.append(images / photo)
+        else:
+            jobs.append(Job(images / photo, masks / mask, out / photo))
+            used.add(mask)
+    if not jobs:
+        raise UsageError(
+            f"no mask for any of the {len(photos)} photos in {images}; expected masks in {masks} "
+            "under the photos' own relative paths, such as a/photo.png or a/photo_mask.png for "
+            "a/photo.jpg"
+        )
+    without_photo = [masks / path for path in mask_files if path not in used]
+    return Pairing(jobs, without_mask, without_photo)
+
+
+def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
+    stem = str(photo.with_suffix(""))
+    for candidate in (str(photo), stem, f"{photo}{_MASK_ENDING}", f"{stem}{_MASK_ENDING}"):
+        found = by_stem.get(candidate, [])
+        if len(found) > 1:
+            names = ", ".join(str(path) for path in found)
+            raise UsageError(f"{photo}: several masks could be meant ({names}); keep one of them")
+        if found:
+            return found[0]
+    return None
+
+
+def _files(folder: Path, left_out: Path) -> Iterator[Path]:
+    """Yield the relative paths of a folder's files, sorted, but for hidden ones and one folder."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and not _same(Path(root, name), left_out)
+        )
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(root, name).relative_to(folder)
+
+
+def _refuse_same(output: Path, *inputs: Path) -> None:
+    for path in inputs:
+        if _same(output, path):
+            raise UsageError(f"{output}: is an input; results never overwrite it, name another")
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
