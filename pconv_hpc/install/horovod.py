@@ -75,19 +75,23 @@ def patch(source: Path, *, library_dirs: list[str], cuda: bool) -> None:
         _replace_once(mpi_ops, _PRIVATE_STREAM, _PUBLIC_STREAM)
 
 
-def _nccl_settings(python: Path, cuda: Cuda, build_dir: Path) -> dict[str, str]:
-    """Return the settings of an NCCL build; NCCL's wheel lacks the name the linker asks for."""
-    site_packages = next(python.parents[1].glob("lib/python3*/site-packages"))
+def nccl_settings(site_packages: Path, cuda: Cuda) -> dict[str, str]:
+    """Return the settings of an NCCL build.
+
+    NCCL's wheel lacks the name the linker asks for. The link is made beside the library, because
+    the binary remembers the folder, and must not look for libraries in a temporary one.
+    """
     nccl = site_packages / "nvidia" / "nccl"
-    if not (nccl / "lib" / "libnccl.so.2").is_file():
-        raise PconvError(f"{nccl} has no lib/libnccl.so.2: is tensorflow[and-cuda] installed?")
-    link_dir = build_dir / "nccl"
-    link_dir.mkdir()
-    (link_dir / "libnccl.so").symlink_to(nccl / "lib" / "libnccl.so.2")
+    library = nccl / "lib" / "libnccl.so.2"
+    if not library.is_file():
+        raise PconvError(f"there is no {library}: is tensorflow[and-cuda] installed?")
+    link = library.with_name("libnccl.so")
+    if not link.exists():
+        link.symlink_to(library.name)
     return {
         "HOROVOD_GPU_OPERATIONS": "NCCL",
         "HOROVOD_NCCL_INCLUDE": str(nccl / "include"),
-        "HOROVOD_NCCL_LIB": str(link_dir),
+        "HOROVOD_NCCL_LIB": str(library.parent),
         "HOROVOD_NCCL_LINK": "SHARED",
         "HOROVOD_CUDA_HOME": str(cuda.home),
         "HOROVOD_BUILD_CUDA_CC_LIST": cuda.architectures,
@@ -133,6 +137,8 @@ def build(out: Path, *, toolchain: Toolchain, mpi: Mpi) -> None:
         }
         if cuda:
             library_dirs.append(_NCCL_LIB)
-            settings |= _nccl_settings(toolchain.python, cuda, build_dir)
+            environment = toolchain.python.parents[1]
+            site_packages = next(environment.glob("lib/python3*/site-packages"))
+            settings |= nccl_settings(site_packages, cuda)
         patch(source, library_dirs=library_dirs, cuda=cuda is not None)
         toolchain.build_wheel(source, out, log="horovod", settings=settings)

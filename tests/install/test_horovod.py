@@ -63,6 +63,20 @@ def test_cuda_takes_the_public_stream_handle(source: Path) -> None:
     assert "AsGpuStreamValue(device_context->stream())" in patched
 
 
+def test_nccl_is_linked_where_it_stays(tmp_path: Path) -> None:
+    cuda = Cuda(Path("/opt/cuda"), "80")
+    with pytest.raises(PconvError, match=r"libnccl\.so\.2: is tensorflow\[and-cuda\] installed"):
+        horovod.nccl_settings(tmp_path, cuda)
+    library = tmp_path / "nvidia" / "nccl" / "lib" / "libnccl.so.2"
+    library.parent.mkdir(parents=True)
+    library.write_text("")
+    for _ in range(2):  # a second build finds the link of the first
+        settings = horovod.nccl_settings(tmp_path, cuda)
+    assert settings["HOROVOD_NCCL_LIB"] == str(library.parent)
+    assert settings["HOROVOD_CUDA_HOME"] == "/opt/cuda"
+    assert library.with_name("libnccl.so").readlink() == Path("libnccl.so.2")
+
+
 def test_another_source_is_refused(source: Path) -> None:
     horovod.patch(source, library_dirs=[], cuda=False)
     with pytest.raises(PconvError, match=r"CMakeLists\.txt: expected exactly one"):
