@@ -200,6 +200,9 @@ class Segmenter:
                 continue
             pixels, top, left = part
             x0, y0, x1, y1 = (float(end) for end in box)
+            if x0 >= x1 or y0 >= y1:  # SOLO and its like find masks without boxes
+                x0, y0 = float(left), float(top)
+                x1, y1 = x0 + pixels.shape[1], y0 + pixels.shape[0]
             found.append(
                 Instance(
                     class_name=self.classes[label],

@@ -22,8 +22,8 @@ class SelectionError(UsageError):
 class Selection:
     """What a person wants of a photo.
 
-    ``min_score``, ``classes`` and ``box`` narrow the objects down; ``clicks`` and ``numbers`` pick
-    of those, and otherwise all of them are taken, or the ``largest`` ones.
+    ``min_score``, ``classes`` and ``box`` narrow the objects down; ``clicks`` pick of those, and
+    otherwise all of them are taken, or the ``largest`` ones. ``numbers`` pick of all objects.
 
     Attributes:
         clicks: points (x, y) in pixels of the upright photo.

@@ -155,4 +155,4 @@ test_pipeline = [
         meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
     ),
 ]
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=metainfo))
+test_dataloader = dict(dataset=dict(type="CocoDataset", pipeline=test_pipeline, metainfo=metainfo))

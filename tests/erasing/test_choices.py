@@ -43,7 +43,7 @@ def test_points_boxes_and_numbers() -> None:
     ],
 )
 def test_what_is_not_understood_is_an_error(parse: Callable[[str], object], text: str) -> None:
-    with pytest.raises(UsageError, match="expected|without any area"):
+    with pytest.raises(UsageError, match=r"expected|without any area"):
         parse(text)
 
 
