@@ -41,7 +41,7 @@ def write_crops(out_dir: Path, *, num_crops: int, size: int, held_out: bool, see
         left = int(rng.integers(width - side + 1))
         pixels = photo[top : top + side, left : left + side]
         if not held_out:
-            pixels = np.rot90(pixels[..., rng.permutation(3)], rng.integers(4))
+            pixels = np.rot90(pixels[..., rng.permutation(3)], int(rng.integers(4)))
         crop = Image.fromarray(np.ascontiguousarray(pixels))
         path = out_dir / name / f"{number:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

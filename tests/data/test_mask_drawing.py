@@ -1,6 +1,5 @@
 """Drawn masks: in their bin, clear of the border where planned, and the same each time."""
 
-
 import numpy as np
 import pytest
 
