@@ -30,6 +30,10 @@ Filling = Generator[list[Tile], list[np.ndarray], np.ndarray]
 # A hole pixel there that is at most as deep has valid pixels in the very tile.
 _MARGIN = 1 / 8
 
+# Of several rounds each goes this share of the reach deep: the last pixels a network reaches see
+# hardly anything, and the next round would build on them (1 to 1.7 dB worse in deep holes).
+_RING = 1 / 2
+
 
 def fill_from_outside(
     rgb: np.ndarray, valid: np.ndarray, *, tile_shape: tuple[int, int], reach: int
@@ -53,7 +57,10 @@ def fill_from_outside(
     if not valid.any() or reach < 1:
         raise ValueError("nothing to fill from: no valid pixel, or a network that reaches none")
     fits = valid.shape[0] <= tile_shape[0] and valid.shape[1] <= tile_shape[1]
-    ring = reach if fits else max(1, min(reach, int(min(tile_shape) * _MARGIN)))
+    deepest = ndimage.distance_transform_edt(~valid).max()
+    ring = reach if fits and deepest <= reach else max(1, int(reach * _RING))
+    if not fits:
+        ring = max(1, min(ring, int(min(tile_shape) * _MARGIN)))
     result, known = rgb, valid
     while not known.all():
         band = ~known & (ndimage.distance_transform_edt(~known) <= ring)

@@ -386,3 +386,26 @@ def test_a_mask_is_turned_as_its_own_exif_says(tmp_path: Path) -> None:
     Image.fromarray(gray).save(path, exif=exif_with_everything(6))
     assert read_mask(path).shape == (6, 4)
     assert np.argwhere(read_mask(path)).tolist() == [[5, 3]]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_any_damage_is_an_image_error_or_harmless(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    save_with_metadata(path)
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(80):
+        data = bytearray(whole)
+        for place in generator.integers(0, len(data), 6):
+            data[place] = generator.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            photo = read_photo(path)
+        except ImageError as error:
+            assert path.name in str(error)
+            refused += 1
+        else:
+            assert photo.pixels.size <= 4 * HEIGHT * WIDTH * 4
+    assert refused > 0
