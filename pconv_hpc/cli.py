@@ -8,7 +8,11 @@ from pconv_hpc.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep line breaks in descriptions, and show each option's default."""
+    """Keep line breaks in descriptions, and show each default that says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says_nothing = action.default is None or action.default is False or action.default == []
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 def build_parser(description: str, *, examples: str = "") -> argparse.ArgumentParser:
