@@ -86,7 +86,7 @@ class FolderLock:
                     holder = read_holder(self._path.parent)
                     if holder is not None and holder.token == self._me.token:
                         return self
-                    if holder is not None and self._may_live(holder):
+                    if holder is not None and _may_live(holder, self._me):
                         raise UsageError(self._refusal(holder)) from None
                     self._remove_stale(holder)
                 else:
@@ -104,18 +104,6 @@ class FolderLock:
     ) -> None:
         if self._owns and read_holder(self._path.parent) == self._me:
             self._path.unlink(missing_ok=True)
-
-    def _may_live(self, holder: LockHolder) -> bool:
-        if holder.job_id and holder.job_id != self._me.job_id:
-            try:
-                return is_alive(holder.job_id)
-            except PconvError:  # no Slurm here to ask, or it does not answer
-                return True
-        if holder.job_id and holder.restart_count != self._me.restart_count:
-            return False  # an earlier start of this very job: Slurm never runs two at once
-        if holder.host != self._me.host:
-            return True
-        return _process_start(holder.pid) == holder.pid_started
 
     def _remove_stale(self, holder: LockHolder | None) -> None:
         """Remove the lock of ``holder``, and not one that somebody has taken since."""
@@ -140,6 +128,27 @@ class FolderLock:
 def read_holder(folder: Path) -> LockHolder | None:
     """Return who a folder's lock names; ``None`` without a lock or if it cannot be read."""
     return _parse_holder(folder / LOCK_NAME)
+
+
+def living_holder(folder: Path, environment: Mapping[str, str] = os.environ) -> LockHolder | None:
+    """Return who is, or may be, at work in a folder; changes nothing."""
+    holder = read_holder(folder)
+    if holder is None or not _may_live(holder, LockHolder.current(environment)):
+        return None
+    return holder
+
+
+def _may_live(holder: LockHolder, me: LockHolder) -> bool:
+    if holder.job_id and holder.job_id != me.job_id:
+        try:
+            return is_alive(holder.job_id)
+        except PconvError:  # no Slurm here to ask, or it does not answer
+            return True
+    if holder.job_id and holder.restart_count != me.restart_count:
+        return False  # an earlier start of this very job: Slurm never runs two at once
+    if holder.host != me.host:
+        return True
+    return _process_start(holder.pid) == holder.pid_started
 
 
 def _parse_holder(path: Path) -> LockHolder | None:

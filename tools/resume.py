@@ -1,6 +1,11 @@
 #!/usr/bin/env python
-"""Say where a training run stands, and continue it on exactly the next sample."""
+"""Say where a training run stands, and continue it on exactly the next sample.
 
+Where there is a Slurm to submit to, the continuation is a job like the run's last one, and options
+such as --nodes change it. Elsewhere, inside a job, and with --local it runs here.
+"""
+
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -12,27 +17,57 @@ from pconv_hpc.config import (
     config_to_mapping,
     with_absolute_paths,
 )
+from pconv_hpc.errors import UsageError
 from pconv_hpc.launch import is_first_process, mpirun_command, shell_line
+from pconv_hpc.slurm.resubmit import (
+    continuation_line,
+    require_nobody_at_work,
+    should_submit,
+    site_file,
+    submit,
+)
 from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.run_status import describe, read_run_status
 
 _EXAMPLES = """\
   python tools/resume.py runs/imagenet_256 --dry-run      # only say where it stands
-  python tools/resume.py runs/imagenet_256                # continue here, one process
+  python tools/resume.py runs/imagenet_256                # on a cluster: submit; else run here
+  python tools/resume.py runs/imagenet_256 --nodes 4 --time 12:00:00
+  python tools/resume.py runs/imagenet_256 --local        # continue here, one process
   python tools/resume.py runs/imagenet_256 --ranks 2      # continue here with two
   mpirun -np 4 python tools/resume.py runs/imagenet_256   # the same, launched by hand
   python tools/resume.py runs/imagenet_256 --set train.epochs=64
 
 Any number of ranks continues any run: batches and their order do not depend on it.
 """
+_SBATCH_OPTIONS = {
+    "nodes": "nodes of the job",
+    "ntasks-per-node": "ranks on each node: as many as GPUs",
+    "gres": "GPUs on each node, such as gpu:a100:4",
+    "time": "time limit of each start, such as 12:00:00",
+    "partition": "partition to submit to",
+    "account": "account to charge",
+    "qos": "quality of service",
+}
 
 
 def main() -> None:
     """Parse, report, continue."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("run_dir", type=Path, help="folder of the run")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--local", action="store_true", help="continue here, not as a Slurm job")
+    where.add_argument(
+        "--ranks", type=cli.positive_int, help="continue here with so many processes of mpirun"
+    )
+    for name, description in _SBATCH_OPTIONS.items():
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, help=f"sbatch: {description}")
     parser.add_argument(
-        "--ranks", type=cli.positive_int, help="start so many processes with mpirun"
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="any other of sbatch's long options, such as exclude=node7; may be given many times",
     )
     cli.add_override_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
@@ -43,24 +78,57 @@ def main() -> None:
     mapping = apply_overrides(config_to_mapping(old), arguments.overrides)
     config = with_absolute_paths(config_from_mapping(mapping))
     changed = check_continuation(old, config, folder.path)
+    given = _sbatch_options(arguments)
+    here = arguments.local or arguments.ranks or not should_submit(os.environ)
+    if here and given:
+        raise UsageError(
+            f"--{next(iter(given))} is for a Slurm job, and this continuation runs here "
+            "(--local, --ranks, inside a job, or no Slurm answers)"
+        )
+    site = site_file(os.environ)
+    local_command = _local_command(arguments, folder)
+    line = (
+        shell_line(local_command)
+        if here
+        else continuation_line(folder.path, given=given, overrides=arguments.overrides, site=site)
+    )
+    if is_first_process(os.environ):
+        print(describe(read_run_status(arguments.run_dir)))
+        print(f"changes     {', '.join(changed) or 'none'}")
+        print(f"command     {line}", flush=True)
+    if arguments.dry_run:
+        return
+    if not here:
+        require_nobody_at_work(folder.path)
+        print(f"submitted   job {submit(line, site)}")
+        return
+    if arguments.ranks:
+        os.execv(local_command[0], local_command)
+    from pconv_hpc.training.trainer import train  # slow to import: TensorFlow
+
+    train(config, arguments.run_dir)
+
+
+def _local_command(arguments: argparse.Namespace, folder: RunFolder) -> list[str]:
     command = [sys.executable, str(Path(__file__).with_name("train.py"))]
     command += [str(folder.config_path), "--run-dir", str(folder.path)]
     for override in arguments.overrides:
         command += ["--set", override]
-    if arguments.ranks:
-        command = mpirun_command(arguments.ranks, command)
+    return mpirun_command(arguments.ranks, command) if arguments.ranks else command
 
-    if is_first_process(os.environ):
-        print(describe(read_run_status(arguments.run_dir)))
-        print(f"changes     {', '.join(changed) or 'none'}")
-        print(f"command     {shell_line(command)}", flush=True)
-    if arguments.dry_run:
-        return
-    if arguments.ranks:
-        os.execv(command[0], command)
-    from pconv_hpc.training.trainer import train  # slow to import: TensorFlow
 
-    train(config, arguments.run_dir)
+def _sbatch_options(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return sbatch's options by name, those of ``--sbatch`` last."""
+    values = vars(arguments)
+    options = {
+        n: values[n.replace("-", "_")] for n in _SBATCH_OPTIONS if n.replace("-", "_") in values
+    }
+    for text in arguments.sbatch:
+        name, equals, value = text.removeprefix("--").partition("=")
+        if not name or not equals:
+            raise UsageError(f"--sbatch {text}: expected OPTION=VALUE, such as exclude=node7")
+        options[name] = value
+    return options
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pconv_hpc.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
+STARTS_NAME = "starts.jsonl"
 MAX_FRUITLESS_STARTS = 2
 _EXIT_BY_USR2 = 128 + signal.SIGUSR2
 
@@ -82,7 +83,7 @@ class Ending:
     exit_code: int
     finished: bool  # the work says that it is complete
     interrupted: bool  # the work says that it stopped early and saved
-    cancelled: bool  # Slurm is ending the job: scancel, preemption, or its time is over
+    cancelled: bool  # Slurm is ending the job: scancel or preemption
     progress_before: int
     progress_after: int
     fruitless_before: int  # starts in a row without progress, before this one
@@ -94,8 +95,7 @@ def decide(ending: Ending) -> tuple[Action, str]:
         return Action.DONE, "finished"
     if ending.cancelled:
         return Action.STOP, (
-            "Slurm is ending this job (scancel, preemption, or its time is over); what was saved "
-            "can be continued"
+            "Slurm is ending this job (scancel or preemption); what was saved can be continued"
         )
     if ending.exit_code == EXIT_USAGE:
         return Action.STOP, "the configuration or the input cannot be used; the message is above"

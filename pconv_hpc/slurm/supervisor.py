@@ -13,6 +13,7 @@ from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAG
 from pconv_hpc.folder_lock import TOKEN_VARIABLE, FolderLock
 from pconv_hpc.slurm.chain import (
     MAX_FRUITLESS_STARTS,
+    STARTS_NAME,
     Action,
     Ending,
     Start,
@@ -32,11 +33,11 @@ from pconv_hpc.slurm.commands import (
 from pconv_hpc.slurm.gloo import rendezvous
 from pconv_hpc.slurm.job_environment import JobEnvironment
 from pconv_hpc.slurm.launch import Launch
-from pconv_hpc.slurm.queries import job_record, job_state, run_slurm
+from pconv_hpc.slurm.queries import job_record, run_slurm
 from pconv_hpc.slurm.work import Work
 
 CHAIN_VARIABLE = "PCONV_CHAIN"  # tells a successor which job its chain began with
-STARTS_NAME = "starts.jsonl"
+
 _DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack")
 
 
@@ -125,11 +126,22 @@ class Supervisor:
             exit_code=code,
             finished=self._work.is_finished(),
             interrupted=self._work.was_interrupted() or code == EXIT_INTERRUPTED,
-            cancelled=self._launch.is_cancelled or job_state(self._job.job_id) != "RUNNING",
+            cancelled=self._is_cancelled(),
             progress_before=progress_before,
             progress_after=self._work.progress(),
             fruitless_before=fruitless,
         )
+
+    def _is_cancelled(self) -> bool:
+        """Return whether Slurm ends this job, for a reason other than its time limit.
+
+        Ranks that were too slow for the signal before the limit have saved at the one on the limit,
+        and requeue is still possible then.
+        """
+        record = job_record(self._job.job_id) or {}
+        if record.get("Reason") == "TimeLimit":
+            return False
+        return self._launch.is_cancelled or record.get("JobState") != "RUNNING"
 
     def _stage(self, environment: Mapping[str, str]) -> int:
         """Copy the packs to every node where the site names a folder for it."""
@@ -198,4 +210,4 @@ class Supervisor:
         return kept | {CHAIN_VARIABLE: self._chain}
 
     def _say(self, message: str) -> None:
-        print(f"[job {self._job.job_id}] {message}", flush=True)
+        print(f"[{datetime.datetime.now():%F %T} job {self._job.job_id}] {message}", flush=True)

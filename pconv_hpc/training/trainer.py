@@ -55,7 +55,9 @@ def train(config: RunConfig, run_dir: Path, stop_request: StopRequest | None = N
             _train_ranks(config, folder, ranks, stop_request)
         except PconvError as error:
             if ranks.is_first:
-                _LOG.error("%s", error)
+                _LOG.log(
+                    logging.INFO if isinstance(error, Interrupted) else logging.ERROR, "%s", error
+                )
             error.reported |= ranks.is_first or isinstance(error, Interrupted)
             if isinstance(error, Interrupted):
                 _leave_together(ranks, stop_request)

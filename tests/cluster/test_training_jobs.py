@@ -68,29 +68,32 @@ def test_time_limits_shorter_than_the_run_change_nothing_but_its_duration(
     assert progress == sorted(set(progress)), "every start must have added steps"
     assert len(progress) == int(record["Restarts"]) + 1
     assert "stopped by SIGUSR2" in folder.log(job)
-    assert "TIME LIMIT" not in folder.log(job)
     assert_same_weights(run, folder.uninterrupted())
 
 
-def test_a_killed_rank_and_a_lost_node_cost_only_the_steps_since_the_last_checkpoint(
+def test_a_killed_rank_a_lost_node_and_preemption_cost_steps_but_never_the_run(
     slurm_cluster: SlurmClient, folder: TrainingFolder
 ) -> None:
     run = folder.run("hurt")
     folder.set_seconds_per_step(0.2)
-    job = folder.submit(slurm_cluster, name="hurt")
+    job = folder.submit(slurm_cluster, "--partition=preemptible", "--exclusive", name="hurt")
     step = wait_for_checkpoint(run, after=0)
     os.kill(ranks_of("hurt")[-1], signal.SIGKILL)
     slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=1)
 
-    step = wait_for_checkpoint(run, after=step + 4)
+    step = wait_for_checkpoint(run, after=step + 10)
     slurm_cluster.run("scontrol", "update", "nodename=node1", "state=down", "reason=test")
     slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=2)
+
+    wait_for_checkpoint(run, after=step + 10)
+    slurm_cluster.run("srun", "--partition=gpu", "--nodes=2", "--exclusive", "true")
     folder.set_seconds_per_step(0)
-    slurm_cluster.wait(job, "COMPLETED", restarts=2)
+    slurm_cluster.wait(job, "COMPLETED", restarts=3)
 
     log = folder.log(job)
-    assert "after progress" in log
+    assert "ended with exit code 137 after progress" in log
     assert "DUE TO NODE FAILURE" in log
+    assert "stopped by SIGUSR2" in log
     assert not (run.path / LOCK_NAME).exists()
     assert_same_weights(run, folder.uninterrupted())
 

@@ -78,9 +78,9 @@ class TrainingFolder:
                 "epochs": 2,
                 "steps_per_epoch": TOTAL_STEPS // 2,
                 "global_batch_size": 4,
-                "log_every_steps": 2,
+                "log_every_steps": 20,
                 "checkpoint_every_minutes": 0.0,
-                "checkpoint_every_steps": 4,
+                "checkpoint_every_steps": 10,
             },
             "validation": {"num_images": 5, "grid_images": 2},
         }

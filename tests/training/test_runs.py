@@ -119,7 +119,7 @@ def test_interrupted_and_resumed_equals_never_interrupted(
         state = RunFolder(run_dir).read_state()
         assert state["status"] == "interrupted"
         assert at_step <= state["step"] <= at_step + 1
-    done = run_tool(RESUME, run_dir, *(("--ranks", ranks) if ranks > 1 else ()))
+    done = run_tool(RESUME, run_dir, *(("--ranks", ranks) if ranks > 1 else ("--local",)))
     assert "status      interrupted" in done.stdout
     assert_same_run(RunFolder(run_dir), references[ranks])
 
@@ -133,7 +133,7 @@ def test_killed_at_any_moment_it_continues_to_the_same_end(
     assert list_checkpoints(run_dir / "checkpoints") == []
     run_with_event(run_tool, config_path, run_dir, signal="SIGKILL", at_step=rng.randint(7, 12))
     run_with_event(run_tool, config_path, run_dir, signal="SIGKILL", at_step=12, during_save=True)
-    run_tool(RESUME, run_dir)
+    run_tool(RESUME, run_dir, "--local")
     assert_same_run(RunFolder(run_dir), references[1])
     leftovers = [p.name for p in (run_dir / "checkpoints").iterdir() if p.name.endswith(".tmp")]
     assert leftovers == []
@@ -186,11 +186,11 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
     data = bytearray(newest.path.read_bytes())
     data[len(data) // 2] ^= 1
     newest.path.write_bytes(data)
-    shown = run_tool(RESUME, run_dir, "--dry-run").stdout
+    shown = run_tool(RESUME, run_dir, "--local", "--dry-run").stdout
     assert f"damaged     {newest.path}" in shown
     assert "step 6 of 12" in shown
     assert newest.path.exists(), "a dry run changes nothing"
-    done = run_tool(RESUME, run_dir)
+    done = run_tool(RESUME, run_dir, "--local")
     assert "falling back to the checkpoint before it" in done.stderr
     assert_same_run(RunFolder(run_dir), references[1])
 
@@ -206,23 +206,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     run_dir = tmp_path / "run"
     run_with_event(run_tool, config_path, run_dir, signal="SIGUSR2", at_step=3)
     before = [c.step for c in list_checkpoints(run_dir / "checkpoints")]
-    done = run_tool(RESUME, run_dir, *huge, expect=(1,))
+    done = run_tool(RESUME, run_dir, "--local", *huge, expect=(1,))
     assert f"step {before[-1] + 1}: the training loss is not finite" in done.stderr
     assert f"after step {before[-1]}, is good and kept" in done.stderr
     assert [c.step for c in list_checkpoints(run_dir / "checkpoints")] == before
     assert RunFolder(run_dir).read_state()["status"] == "failed"
     back = [word.replace("3.4e+38", "1") for word in huge]
-    assert run_tool(RESUME, run_dir, *back).returncode == 0
+    assert run_tool(RESUME, run_dir, "--local", *back).returncode == 0
 
 
 def test_what_a_run_must_keep_cannot_be_changed_half_way(
     references: dict[int, RunFolder], run_tool: RunTool
 ) -> None:
     done = run_tool(
-        RESUME, references[1].path, "--set", "train.global_batch_size=8", "--dry-run", expect=(2,)
+        RESUME,
+        references[1].path,
+        "--local",
+        "--set",
+        "train.global_batch_size=8",
+        "--dry-run",
+        expect=(2,),
     )
     assert "a run keeps train.global_batch_size for its whole life" in done.stderr
-    done = run_tool(RESUME, references[1].path, "--set", "train.epochs=3", "--dry-run")
+    done = run_tool(RESUME, references[1].path, "--local", "--set", "train.epochs=3", "--dry-run")
     assert "changes     train.epochs" in done.stdout
 
 
