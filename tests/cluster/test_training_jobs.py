@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pconv_hpc.folder_lock import LOCK_NAME
 from pconv_hpc.training.checkpoint_files import list_checkpoints
@@ -144,13 +145,34 @@ def test_a_cancelled_run_saves_is_not_requeued_and_keeps_others_out_while_it_las
     assert slurm_cluster.squeue() == []
 
 
-@pytest.mark.parametrize("launcher", ["gloo", "mpirun"])
-def test_other_launchers_train_the_same(
-    slurm_cluster: SlurmClient, folder: TrainingFolder, launcher: str
+def test_gloo_trains_the_same_on_staged_copies(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
 ) -> None:
-    job = folder.submit(slurm_cluster, name=launcher, LAUNCHER=launcher)
+    stage = folder.path / "node's disk"
+    job = folder.submit(slurm_cluster, name="gloo", LAUNCHER="gloo", PCONV_STAGE_DIR=str(stage))
 
     slurm_cluster.wait(job, "COMPLETED")
 
-    assert f"2 rank(s) by {launcher}" in folder.log(job)
-    assert_same_weights(folder.run(launcher), folder.uninterrupted())
+    assert "2 rank(s) by gloo" in folder.log(job)
+    assert len(list(stage.glob("*/index.json"))) == 2
+    assert yaml.safe_load(folder.run("gloo").config_path.read_text())["data"]["train_index"] == str(
+        folder.path / "packed/train/index.json"
+    )
+    assert_same_weights(folder.run("gloo"), folder.uninterrupted())
+
+
+def test_mpirun_hears_of_the_stop_through_the_batch_script(
+    slurm_cluster: SlurmClient, folder: TrainingFolder
+) -> None:
+    run = folder.run("mpirun")
+    folder.set_seconds_per_step(0.2)
+    job = folder.submit(slurm_cluster, name="mpirun", LAUNCHER="mpirun")
+    wait_for_checkpoint(run, after=0)
+
+    slurm_cluster.run("scancel", "--batch", "--signal=USR2", str(job))
+    slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=1)
+    folder.set_seconds_per_step(0)
+    slurm_cluster.wait(job, "COMPLETED", restarts=1)
+
+    assert "stopped in time after progress" in folder.log(job)
+    assert_same_weights(run, folder.uninterrupted())
