@@ -2,6 +2,7 @@
 
     python -m pconv_hpc.slurm.run_job train [CONFIG] [RUN_DIR] [--set …]
     python -m pconv_hpc.slurm.run_job pack SOURCE OUT SPLIT [--size …]
+    python -m pconv_hpc.slurm.run_job evaluate INDEX OUT --weights …
 
 Paths are relative to where the job was submitted. Exit codes: 0 done or continued by the next
 start, 1 failed, 2 bad input, 75 ended by Slurm before the work was done.
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 PACKAGES = {
     "train": ("yaml", "h5py", "numpy", "PIL", "tqdm", "matplotlib", "keras", "tensorflow"),
     "pack": ("yaml", "h5py", "numpy", "PIL", "tqdm"),
+    "evaluate": ("yaml", "h5py", "numpy", "PIL", "skimage", "keras", "tensorflow"),
 }
 # Beside these, where a job has more than one rank:
-RANK_PACKAGES = {"train": ("horovod",), "pack": ("mpi4py",)}
+RANK_PACKAGES = {"train": ("horovod",), "pack": ("mpi4py",), "evaluate": ("mpi4py",)}
 DEFAULT_CONFIG = Path(__file__).parents[2] / "configs" / "imagenet_256.yaml"
 
 
@@ -54,7 +56,7 @@ def parse_work(kind: str, arguments: Sequence[str], *, continues: bool) -> "Work
     Raises:
         UsageError: too few or too many arguments.
     """
-    from pconv_hpc.slurm.work import PackWork, TrainWork
+    from pconv_hpc.slurm.work import EvaluateWork, PackWork, TrainWork
 
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
     options = arguments[len(names) :]
@@ -62,6 +64,10 @@ def parse_work(kind: str, arguments: Sequence[str], *, continues: bool) -> "Work
         if len(names) != 3:
             raise UsageError("expected SOURCE OUT SPLIT: sbatch jobs/pack_imagenet.sbatch a.tar …")
         return PackWork(Path(names[0]), Path(names[1]), names[2], options)
+    if kind == "evaluate":
+        if len(names) != 2:
+            raise UsageError("expected INDEX OUT: sbatch jobs/evaluate.sbatch val/index.json out …")
+        return EvaluateWork(Path(names[0]), Path(names[1]), options)
     if len(names) > 2:
         raise UsageError(f"expected [CONFIG] [RUN_DIR] [--set …], found {' '.join(names)}")
     config = Path(names[0]) if names else DEFAULT_CONFIG

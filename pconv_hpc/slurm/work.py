@@ -121,11 +121,7 @@ class PackWork(Work):
         self._arguments = [str(source), str(out_dir), "--split", split, *options]
 
     def check(self, job: JobEnvironment, launcher: str) -> None:
-        if launcher == "gloo" and job.num_tasks > 1:
-            raise UsageError(
-                "packing shares its work over MPI, which LAUNCHER=gloo does without: submit with "
-                "--nodes=1 --ntasks-per-node=1, or use LAUNCHER=srun-pmix or mpirun"
-            )
+        _require_mpi("packing", job, launcher)
 
     def program(self) -> list[str]:
         return [sys.executable, str(TOOLS / "pack.py"), *self._arguments]
@@ -135,3 +131,35 @@ class PackWork(Work):
 
     def is_finished(self) -> bool:
         return (self.folder / INDEX_NAME).is_file()
+
+
+class EvaluateWork(Work):
+    """``tools/evaluate.py INDEX --out OUT …``; a job that is stopped starts over."""
+
+    def __init__(self, index: Path, out_dir: Path, options: Sequence[str]) -> None:
+        self.folder = out_dir
+        self._results_path = out_dir / "results.json"
+        self._arguments = [str(index), "--out", str(out_dir), *options]
+
+    def check(self, job: JobEnvironment, launcher: str) -> None:
+        _require_mpi("evaluation", job, launcher)
+
+    def begin(self) -> None:
+        self._results_path.unlink(missing_ok=True)
+
+    def program(self) -> list[str]:
+        return [sys.executable, str(TOOLS / "evaluate.py"), *self._arguments]
+
+    def progress(self) -> int:
+        return int(self.is_finished())
+
+    def is_finished(self) -> bool:
+        return self._results_path.is_file()
+
+
+def _require_mpi(what: str, job: JobEnvironment, launcher: str) -> None:
+    if launcher == "gloo" and job.num_tasks > 1:
+        raise UsageError(
+            f"{what} shares its work over MPI, which LAUNCHER=gloo does without: submit with "
+            "--nodes=1 --ntasks-per-node=1, or use LAUNCHER=srun-pmix or mpirun"
+        )
