@@ -19,6 +19,7 @@ from pconv_hpc import cli
 from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS
 from pconv_hpc.erasing.fill import STRATEGIES, FillSettings
 from pconv_hpc.erasing.pairs import Pairing, pair_files
+from pconv_hpc.erasing.segment_files import read_list
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.stop_request import StopRequest
@@ -46,7 +47,8 @@ def main() -> int:
         feather=arguments.feather,
         max_full_pixels=arguments.max_full_pixels,
     )
-    pairing = pair_files(arguments.images, arguments.masks, arguments.out)
+    only = read_list(arguments.files_from, arguments.images) if arguments.files_from else None
+    pairing = pair_files(arguments.images, arguments.masks, arguments.out, only)
     _describe(pairing)
     if arguments.dry_run:
         for job in pairing.jobs:
@@ -57,6 +59,9 @@ def main() -> int:
             "no weights: name a weight file or the folder of a training run with --weights; "
             "tools/train.py makes them"
         )
+    if not pairing.jobs:
+        print("none of these photos has a mask: nothing to erase")
+        return EXIT_DONE
     find_weights(arguments.weights)  # to fail now, not when TensorFlow has taken its seconds
     with StopRequest() as stop:
         return _erase(arguments, settings, pairing, stop)
@@ -113,6 +118,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
+    )
+    parser.add_argument(
+        "--files-from", type=Path, metavar="FILE", help="only these photos, relative paths by line"
     )
     parser.add_argument(
         "--threads", type=cli.positive_int, default=4, help="photos in memory at once"

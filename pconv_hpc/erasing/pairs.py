@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,16 @@ class Pairing:
     without_photo: list[Path]
 
 
-def pair_files(images: Path, masks: Path, out: Path) -> Pairing:
+def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None = None) -> Pairing:
     """Pair photos with masks.
 
     ``a/photo.jpg`` in the folder ``images`` belongs to ``a/photo.jpg.png``, ``a/photo.png`` (any
     suffix) or ``a/photo_mask.png`` in ``masks``, the first of these that is there; its result is
     ``a/photo.jpg`` in ``out``. Hidden files are left out. Both may also be a single file; then
     ``out`` is a file if it has the photo's suffix, and else a folder.
+
+    ``only`` restricts a folder to these photos, by relative path. That none of them has a mask is
+    no error then, and masks of other photos are not mentioned.
 
     Raises:
         UsageError: something is missing, ambiguous or would overwrite its own input.
@@ -51,11 +54,14 @@ def pair_files(images: Path, masks: Path, out: Path) -> Pairing:
     if out.is_file():
         raise UsageError(f"{out}: is a file; expected a folder, as {images} is one")
     _refuse_same(out, images, masks)
-    return _pair_folders(images, masks, out)
+    return _pair_folders(images, masks, out, only)
 
 
-def _pair_folders(images: Path, masks: Path, out: Path) -> Pairing:
-    photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
+def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | None) -> Pairing:
+    if only is None:
+        photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
+    else:
+        photos = [Path(image) for image in only]
     mask_files = [path for path in _files(masks, out) if path.suffix.lower() in MASK_SUFFIXES]
     if _same(images, masks):  # together in one folder: only the ending tells them apart
         photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
@@ -71,6 +77,8 @@ def _pair_folders(images: Path, masks: Path, out: Path) -> Pairing:
         else:
             jobs.append(Job(images / photo, masks / mask, out / photo))
             used.add(mask)
+    if only is not None:
+        return Pairing(jobs, without_mask, [])
     if not jobs:
         raise UsageError(
             f"no mask for any of the {len(photos)} photos in {images}; expected masks in {masks} "

@@ -37,8 +37,11 @@ def once_per_node_command(num_nodes: int, program: Sequence[str]) -> list[str]:
     return ["srun", *shape, "--mpi=none", *program]
 
 
-def requeue_command(job_id: int) -> list[str]:
-    """Return the command that ends this start of a job and puts it back into the queue."""
+def requeue_command(job_id: int | str) -> list[str]:
+    """Return the command that ends this start of a job and puts it back into the queue.
+
+    A task of an array is named ``ARRAY_INDEX``: the array's number alone means all its tasks.
+    """
     return ["scontrol", "requeue", str(job_id)]
 
 

@@ -64,8 +64,10 @@ def parse_job_record(text: str) -> dict[str, str]:
     return record
 
 
-def job_record(job_id: int) -> dict[str, str] | None:
+def job_record(job_id: int | str) -> dict[str, str] | None:
     """Return what Slurm knows of a job, ``None`` if it knows no such job (any more).
+
+    A task of an array is named ``ARRAY_INDEX``.
 
     Raises:
         PconvError: Slurm does not answer.

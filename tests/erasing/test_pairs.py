@@ -47,6 +47,16 @@ def test_folders_are_paired_by_relative_path_and_stem(tmp_path: Path) -> None:
     assert pairing.without_photo == [masks / "b.png", masks / "deep/c.png"]
 
 
+def test_only_some_photos_of_a_folder(tmp_path: Path) -> None:
+    images = touch(tmp_path / "in", "a.jpg", "deep/b.jpg", "c.jpg")
+    masks = touch(tmp_path / "masks", "a.jpg.png", "deep/b.jpg.png")
+    pairing = pair_files(images, masks, tmp_path / "out", ["deep/b.jpg", "c.jpg"])
+    assert shown(pairing, tmp_path) == [("in/deep/b.jpg", "masks/deep/b.jpg.png", "out/deep/b.jpg")]
+    assert pairing.without_mask == [images / "c.jpg"]
+    assert pairing.without_photo == []
+    assert pair_files(images, masks, tmp_path / "out", ["c.jpg"]).jobs == []
+
+
 def test_one_folder_of_both(tmp_path: Path) -> None:
     folder = touch(tmp_path / "in", "a.jpg", "a_mask.png", "b.png", "b_mask.png")
     assert shown(pair_files(folder, folder, tmp_path / "out"), tmp_path) == [

@@ -12,7 +12,7 @@ SITES = [JOBS / "site.example.sh", *sorted((JOBS / "sites").glob("*.sh"))]
 
 
 def test_there_are_scripts_and_sites() -> None:
-    assert {path.stem for path in SCRIPTS} >= {"train_a100", "pack_imagenet"}
+    assert {path.stem for path in SCRIPTS} >= {"train_a100", "pack_imagenet", "erase_array"}
     assert {path.stem for path in SITES} >= {"debian_local", "tamu_grace", "tamu_faster"}
 
 
@@ -32,7 +32,7 @@ def test_every_job_can_be_requeued_and_is_told_before_its_limit(path: Path) -> N
     lines = path.read_text().splitlines()
     options = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")]
     assert {"--requeue", "--open-mode=append"} <= set(options)
-    assert any(re.fullmatch(r"--signal=USR2@\d+", option) for option in options)
+    assert any(re.fullmatch(r"--signal=(B:)?USR2@\d+", option) for option in options)
     assert len(lines) < 100
 
 

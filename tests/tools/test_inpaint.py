@@ -63,6 +63,28 @@ def make_folder(folder: Path, count: int) -> tuple[Path, Path, Path]:
     return folder / "photos", folder / "masks", folder / "out"
 
 
+def test_only_the_photos_of_a_list(tmp_path: Path, weights: Path, inpaint: Inpaint) -> None:
+    photos, masks, out = make_folder(tmp_path, 3)
+    (masks / "0.png").unlink()
+    names = tmp_path / "list.txt"
+    arguments = (photos, masks, out, "--weights", weights, "--files-from", names)
+
+    names.write_text("0.png\n")
+    nothing = inpaint(*arguments)
+    assert nothing.code == 0
+    assert "nothing to erase" in nothing.stdout
+    assert not out.exists()
+
+    names.write_text("0.png\nsub/2.png\n")
+    assert inpaint(*arguments).code == 0
+    assert [path.relative_to(out) for path in out.rglob("*.png")] == [Path("sub/2.png")]
+
+    names.write_text("../photos/0.png\n")
+    refused = inpaint(*arguments)
+    assert refused.code == 2
+    assert "leads out of" in refused.stderr
+
+
 def test_a_folder_with_a_broken_photo_then_again_with_it_repaired(
     tmp_path: Path, weights: Path, inpaint: Inpaint
 ) -> None:
