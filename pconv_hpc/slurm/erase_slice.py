@@ -242,11 +242,6 @@ def main() -> int:
     if code == EXIT_INTERRUPTED:
         has_progress = work.num_files(photos) > num_before
         print(requeue(os.environ, has_progress=has_progress), flush=True)
-        print(
-            f"by hand: the same sbatch command with --array={work.number} and "
-            f"--num-slices {work.num_slices}",
-            flush=True,
-        )
     return code
 
 

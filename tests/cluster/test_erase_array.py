@@ -27,7 +27,9 @@ def submit(client: SlurmClient, folder: Path, *options: str) -> int:
     return client.submit(*shape, str(REPOSITORY / "jobs/erase_array.sbatch"), *erase, cwd=folder)
 
 
-def test_two_tasks_erase_a_folder_once(slurm_cluster: SlurmClient, tmp_path: Path) -> None:
+def test_two_tasks_of_which_one_is_stopped_erase_a_folder_once(
+    slurm_cluster: SlurmClient, tmp_path: Path
+) -> None:
     photos, out = tmp_path / "my photos", tmp_path / "an out"
     save_tiny_weights(tmp_path / "w.h5", image_size=64)
     supply = ShapePhotos(seed=11, held_out=True)
@@ -42,9 +44,17 @@ def test_two_tasks_erase_a_folder_once(slurm_cluster: SlurmClient, tmp_path: Pat
     assert 0 < len(with_star) < 6
 
     job = submit(slurm_cluster, tmp_path)
+    logs = [tmp_path / f"pconv-erase-{job}_{task}.out" for task in (0, 1)]
+    for task, log in enumerate(logs):
+        slurm_cluster.wait_for_text(log, f"slice {task} of 2: 3 photos")
+    assert {record["NodeList"] for record in slurm_cluster.jobs(job)} == {"node0", "node1"}
+    # The last task's own number is the array's: requeueing that would repeat the other one too.
+    slurm_cluster.run("scancel", "--batch", "--signal=USR2", f"{job}_1")
     records = slurm_cluster.wait(job, "COMPLETED", timeout_s=180)
 
-    assert {record["NodeList"] for record in records} == {"node0", "node1"}
+    restarts = {record["ArrayTaskId"]: record["Restarts"] for record in records}
+    assert restarts == {"0": "0", "1": "1"}
+    assert "requeued: the next start continues" in logs[1].read_text()
     erased = {path.relative_to(out / "erased") for path in (out / "erased").rglob("*.*")}
     assert erased == with_star
     for name in erased:
@@ -53,8 +63,6 @@ def test_two_tasks_erase_a_folder_once(slurm_cluster: SlurmClient, tmp_path: Pat
         differs = (before != after).any(axis=-1)
         assert differs.any()
         assert not differs[~mask].any()
-    logs = [(tmp_path / f"pconv-erase-{job}_{task}.out").read_text() for task in (0, 1)]
-    assert all("3 segmented" in log for log in logs)
     lists = [(out / f"slices/{task}-of-2.txt").read_text().split("\n")[:-1] for task in (0, 1)]
     assert sorted(lists[0] + lists[1]) == sorted(
         path.relative_to(photos).as_posix() for path in photos.rglob("*.png")
