@@ -17,7 +17,9 @@ from pconv_hpc.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
 STARTS_NAME = "starts.jsonl"
 MAX_FRUITLESS_STARTS = 2
-_EXIT_BY_USR2 = 128 + signal.SIGUSR2
+# By USR2 before the program could catch it; by KILL, which no program sends itself: a lost node, no
+# memory left, Slurm's impatience. 143 (TERM) is not among them: srun reports it for failures too.
+_EXITS_FROM_OUTSIDE = (128 + signal.SIGUSR2, 128 + signal.SIGKILL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +101,12 @@ def decide(ending: Ending) -> tuple[Action, str]:
         )
     if ending.exit_code == EXIT_USAGE:
         return Action.STOP, "the configuration or the input cannot be used; the message is above"
-    asked = ending.interrupted or ending.exit_code in (EXIT_INTERRUPTED, _EXIT_BY_USR2)
-    what = "stopped in time" if asked else f"ended with exit code {ending.exit_code}"
+    in_time = ending.interrupted or ending.exit_code == EXIT_INTERRUPTED
+    what = "stopped in time" if in_time else f"ended with exit code {ending.exit_code}"
     if ending.progress_after > ending.progress_before:
         made = f"{ending.progress_before} → {ending.progress_after}"
         return Action.CONTINUE, f"{what} after progress ({made})"
-    if not asked:
+    if not in_time and ending.exit_code not in _EXITS_FROM_OUTSIDE:
         return Action.STOP, (
             f"{what} and made no progress (still at {ending.progress_after}); the next start would "
             "do the same. The message is above"

@@ -83,11 +83,11 @@ def test_a_killed_rank_a_lost_node_and_preemption_cost_steps_but_never_the_run(
     slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=1)
 
     step = wait_for_checkpoint(run, after=step + 10)
-    slurm_cluster.run("scontrol", "update", "nodename=node1", "state=down", "reason=test")
+    slurm_cluster.run("srun", "--partition=gpu", "--nodes=2", "--exclusive", "true")
     slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=2)
 
     wait_for_checkpoint(run, after=step + 10)
-    slurm_cluster.run("srun", "--partition=gpu", "--nodes=2", "--exclusive", "true")
+    slurm_cluster.run("scontrol", "update", "nodename=node1", "state=down", "reason=test")
     folder.set_seconds_per_step(0)
     slurm_cluster.wait(job, "COMPLETED", restarts=3)
 

@@ -43,13 +43,25 @@ def start(progress: int, chain: str = "7") -> Start:
         ({"exit_code": 143, "finished": True}, Action.DONE),
         # a crash is worth another start only after progress
         ({"exit_code": 137, "interrupted": False}, Action.CONTINUE),
-        ({"exit_code": 137, "interrupted": False, "progress_after": 10}, Action.STOP),
+        ({"exit_code": 1, "interrupted": False}, Action.CONTINUE),
+        ({"exit_code": 1, "interrupted": False, "progress_after": 10}, Action.STOP),
+        ({"exit_code": 143, "interrupted": False, "progress_after": 10}, Action.STOP),
         ({"exit_code": 0, "interrupted": False, "progress_after": 10}, Action.STOP),
         ({"exit_code": 2, "interrupted": False, "progress_after": 10}, Action.STOP),
         # stopped before the first step: once is bad luck, twice is a time limit that is too short
         ({"progress_after": 10}, Action.CONTINUE),
         ({"progress_after": 10, "fruitless_before": 1}, Action.STOP),
-        # USR2 before the program could catch it
+        # killed from outside, or USR2 before the program could catch it
+        ({"exit_code": 137, "interrupted": False, "progress_after": 10}, Action.CONTINUE),
+        (
+            {
+                "exit_code": 137,
+                "interrupted": False,
+                "progress_after": 10,
+                "fruitless_before": 1,
+            },
+            Action.STOP,
+        ),
         ({"exit_code": 140, "interrupted": False, "progress_after": 10}, Action.CONTINUE),
         # scancel, whatever the ranks managed to save
         ({"cancelled": True}, Action.STOP),
