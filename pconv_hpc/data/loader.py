@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pconv_hpc.closing import Closing
 from pconv_hpc.config import DataConfig, MasksConfig
 from pconv_hpc.data.mask_bank import MaskBank
 from pconv_hpc.data.mask_variation import MaskVariation
@@ -45,7 +45,7 @@ class Batch:
     samples: NDArray[np.int64]
 
 
-class BatchLoader:
+class BatchLoader(Closing):
     """Endless training batches from ``first_step`` on, prepared ahead in a thread.
 
     Which photos a batch holds, how they are cut and mirrored and which mask each gets depends on
@@ -148,17 +148,6 @@ class BatchLoader:
     def close(self) -> None:
         """End the thread; no batches come afterwards."""
         self._prefetcher.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def validation_batches(

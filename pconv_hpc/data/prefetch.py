@@ -3,13 +3,14 @@
 import threading
 from collections import deque
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Generic, Self, TypeVar
+
+from pconv_hpc.closing import Closing
 
 T = TypeVar("T")
 
 
-class Prefetcher(Generic[T]):
+class Prefetcher(Closing, Generic[T]):
     """Iterates over ``source`` in a thread of its own, at most ``capacity`` items ahead.
 
     An error in ``source`` is raised by ``next`` after the items before it. :meth:`close` ends the
@@ -71,14 +72,3 @@ class Prefetcher(Generic[T]):
             self._changed.notify_all()
         self._thread.join()
         self._error = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

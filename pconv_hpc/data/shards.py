@@ -18,12 +18,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from pconv_hpc import atomic
+from pconv_hpc.closing import Closing
 from pconv_hpc.data.shard_index import (
     FORMAT_VERSION,
     INDEX_NAME,
@@ -160,7 +160,7 @@ def damaged_images(path: Path) -> list[str]:
     ]
 
 
-class ShardReader:
+class ShardReader(Closing):
     """Random access to all images of a pack, by their position in it.
 
     Opening reads the index and checks that each shard is there with its size; a shard is mapped
@@ -252,17 +252,6 @@ class ShardReader:
         with self._lock:
             self._mapped.clear()
             self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _path(self, entry: ShardEntry) -> Path:
         return self._index_path.parent / entry.file
