@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -74,6 +75,7 @@ np.savez(result, backend=backend.backend(),
 
 def write_inputs(folder: Path) -> None:
     rng = np.random.default_rng(11)
+    keras.utils.set_random_seed(11)
     config = ModelConfig(levels=LEVELS, base_channels=4)
     model = build_pconv_unet(config)
     for variable in model.variables:  # also shifts and moving statistics that are not 0 and 1
@@ -129,6 +131,16 @@ def results(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+def scale_of(name: str, values: dict[str, np.ndarray]) -> float:
+    """Return what an error in ``name`` is small against.
+
+    A bias's gradient sums terms as large as its kernel's, which nearly cancel each other: its
+    rounding error belongs to the terms, so a layer's gradients share the scale of the largest.
+    """
+    layer = name.rsplit("/", 1)[0] if name.startswith("gradient/") else name
+    return max(1e-3, *(np.abs(v).max() for key, v in values.items() if key.startswith(layer)))
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_equal_to_tensorflow(results, backend):
     expected, found = results["tensorflow"], results[backend]
@@ -136,5 +148,4 @@ def test_equal_to_tensorflow(results, backend):
     assert sum(name.startswith("loss/") for name in found) == 6
     assert sum(name.startswith("gradient/") for name in found) == 2 * LEVELS + 2 + 4 * (LEVELS - 1)
     for name, value in expected.items():
-        scale = max(np.abs(value).max(), 1e-3)
-        assert np.abs(value - found[name]).max() <= 1e-4 * scale, name
+        assert np.abs(value - found[name]).max() <= 1e-4 * scale_of(name, expected), name
