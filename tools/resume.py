@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pconv_hpc import cli
+from pconv_hpc.arguments.sbatch import add_sbatch_options, sbatch_options_of
 from pconv_hpc.config import (
     apply_overrides,
     config_from_mapping,
@@ -60,15 +61,7 @@ def main() -> None:
     where.add_argument(
         "--ranks", type=cli.positive_int, help="continue here with so many processes of mpirun"
     )
-    for name, description in _SBATCH_OPTIONS.items():
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, help=f"sbatch: {description}")
-    parser.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION=VALUE",
-        help="any other of sbatch's long options, such as exclude=node7; may be given many times",
-    )
+    add_sbatch_options(parser, _SBATCH_OPTIONS)
     cli.add_override_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     arguments = parser.parse_args()
@@ -78,7 +71,7 @@ def main() -> None:
     mapping = apply_overrides(config_to_mapping(old), arguments.overrides)
     config = with_absolute_paths(config_from_mapping(mapping))
     changed = check_continuation(old, config, folder.path)
-    given = _sbatch_options(arguments)
+    given = sbatch_options_of(arguments, _SBATCH_OPTIONS)
     here = arguments.local or arguments.ranks or not should_submit(os.environ)
     if here and given:
         raise UsageError(
@@ -115,20 +108,6 @@ def _local_command(arguments: argparse.Namespace, folder: RunFolder) -> list[str
     for override in arguments.overrides:
         command += ["--set", override]
     return mpirun_command(arguments.ranks, command) if arguments.ranks else command
-
-
-def _sbatch_options(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return sbatch's options by name, those of ``--sbatch`` last."""
-    values = vars(arguments)
-    options = {
-        n: values[n.replace("-", "_")] for n in _SBATCH_OPTIONS if n.replace("-", "_") in values
-    }
-    for text in arguments.sbatch:
-        name, equals, value = text.removeprefix("--").partition("=")
-        if not name or not equals:
-            raise UsageError(f"--sbatch {text}: expected OPTION=VALUE, such as exclude=node7")
-        options[name] = value
-    return options
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""The options by which holes are filled."""
+
+import argparse
+from pathlib import Path
+
+from pconv_hpc import cli
+from pconv_hpc.erasing.fill import STRATEGIES, FillSettings
+
+Options = list[argparse.Action]
+# What argparse gives a group and a parser in common.
+_Container = argparse.ArgumentParser | argparse._ArgumentGroup
+
+
+def add_weights_option(parser: _Container) -> argparse.Action:
+    """Add the network that fills holes."""
+    return parser.add_argument(
+        "--weights", type=Path, help="weight file, or folder of a training run"
+    )
+
+
+def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
+    """Add how holes are brought to the network.
+
+    Args:
+        parser: the program's, or a group of its options.
+        prefix: of the options that another network of the same program has too.
+    """
+    return [
+        parser.add_argument(
+            "--strategy",
+            choices=STRATEGIES,
+            default="crop",
+            help="crop: each hole with its surroundings; full: the whole photo in one pass; "
+            "resize: the whole photo at the working size",
+        ),
+        parser.add_argument(
+            "--working-size",
+            type=cli.positive_int,
+            metavar="PX",
+            help="side of the square the network is given (default: the size it was trained at)",
+        ),
+        parser.add_argument(
+            "--context",
+            type=float,
+            default=FillSettings.context,
+            help="side of a crop as a multiple of its hole's",
+        ),
+        parser.add_argument(
+            "--max-reduction",
+            type=float,
+            default=FillSettings.max_reduction,
+            metavar="FACTOR",
+            help="how much a crop may be scaled down; larger holes are filled from the outside in",
+        ),
+        parser.add_argument(
+            "--feather",
+            type=float,
+            default=FillSettings.feather,
+            metavar="PX",
+            help="width of the hole's rim in which colours are matched, at the network's "
+            "resolution",
+        ),
+        parser.add_argument(
+            "--max-full-pixels",
+            type=cli.positive_int,
+            default=FillSettings.max_full_pixels,
+            metavar="N",
+            help="--strategy full scales larger photos down to this; needs about 2 KB of memory "
+            "each",
+        ),
+        parser.add_argument(
+            f"--{prefix}batch-size",
+            type=cli.positive_int,
+            default=8,
+            help="crops the network is given at once",
+        ),
+        parser.add_argument(
+            "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
+        ),
+    ]
+
+
+def fill_settings_of(arguments: argparse.Namespace) -> FillSettings:
+    """Return the settings that the options of ``add_filling_options`` describe."""
+    return FillSettings(
+        strategy=arguments.strategy,
+        context=arguments.context,
+        max_reduction=arguments.max_reduction,
+        feather=arguments.feather,
+        max_full_pixels=arguments.max_full_pixels,
+    )
