@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from pconv_hpc.erasing.instances import Instance
+if TYPE_CHECKING:  # it needs pycocotools, which evaluation does without
+    from pconv_hpc.erasing.instances import Instance
 
 MaskShape = Literal["exact", "dilate", "box", "hull"]
 MASK_SHAPES: tuple[MaskShape, ...] = ("exact", "dilate", "box", "hull")
@@ -26,7 +27,7 @@ def default_dilation(area: int) -> int:
 
 
 def erase_mask(
-    instances: Iterable[Instance],
+    instances: "Iterable[Instance]",
     *,
     height: int,
     width: int,
@@ -57,9 +58,22 @@ def erase_mask(
         margin = 0 if shape == "exact" else radius
         left, top = max(0, x0 - margin), max(0, y0 - margin)
         window = np.s_[top : min(height, y1 + margin), left : min(width, x1 + margin)]
-        outline = _outline(without_specks(instance.mask[window]), shape)
-        erased[window] |= _dilated(outline, margin)
+        erased[window] |= shape_mask(instance.mask[window], shape, margin)
     return erased
+
+
+def shape_mask(mask: np.ndarray, shape: MaskShape, dilation: int) -> np.ndarray:
+    """Return where to erase one object of mask bool (H, W), its holes filled and specks dropped.
+
+    Args:
+        mask: true where the object is.
+        shape: see ``erase_mask``.
+        dilation: by how many pixels it is grown; ``exact`` is not.
+
+    Returns:
+        bool (H, W), true where to erase.
+    """
+    return _dilated(_outline(without_specks(mask), shape), 0 if shape == "exact" else dilation)
 
 
 def without_specks(mask: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from pconv_hpc.erasing.mask_shaping import (
     MaskShape,
     default_dilation,
     erase_mask,
+    shape_mask,
     without_specks,
 )
 from tests.erasing.drawn_instances import instance, rectangle
@@ -92,3 +93,10 @@ def test_objects_are_shaped_one_by_one_and_united() -> None:
 def test_nothing_selected_or_empty_masks_erase_nothing() -> None:
     assert not erase_mask([], **SIZE).any()
     assert not erase_mask([instance(np.zeros((60, 80), dtype=bool))], **SIZE).any()
+
+
+@pytest.mark.parametrize("shape", MASK_SHAPES)
+def test_a_plain_mask_is_shaped_as_an_instance_is(shape: MaskShape) -> None:
+    mask = rectangle((20, 30), (30, 50)) | rectangle((25, 40), (45, 55))
+    expected = erase_mask([instance(mask)], **SIZE, shape=shape, dilation=4)
+    np.testing.assert_array_equal(shape_mask(mask, shape, 4), expected)
