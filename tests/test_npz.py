@@ -42,11 +42,11 @@ def test_other_arrays_are_refused(tmp_path: Path, replaced: np.ndarray, message:
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="none.npz"):
+    with pytest.raises(UsageError, match=r"none\.npz"):
         array_names(tmp_path / "none.npz")
     text = tmp_path / "text.npz"
     text.write_text("no archive")
-    with pytest.raises(UsageError, match="text.npz: not a readable"):
+    with pytest.raises(UsageError, match=r"text\.npz: not a readable"):
         read_float_arrays(text, SHAPES, expected="a test's")
     with pytest.raises(UsageError, match="no array 'c'; expected three letters"):
         read_float_arrays(write(tmp_path / "a.npz"), {"c": (1,)}, expected="three letters")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.errors import UsageError
+from pconv_hpc.evaluation.lpips_weights import convert_lpips
 from pconv_hpc.weights_catalog import CATALOG, WeightsFile, fetch
 
 _EXAMPLES = """\
@@ -46,6 +47,8 @@ def main() -> None:
             continue
         path, is_new = fetch(file, arguments.out, ca_file=arguments.ca_file)
         print(f"{path}: {'fetched' if is_new else 'already there'}, checked: {file.checks()}")
+    if arguments.what == "lpips" and not arguments.dry_run:
+        print(f"{convert_lpips(arguments.out)}: made of both, for tools/evaluate.py --lpips")
 
 
 def _chosen_files(what: str, url: str | None, sha256: str | None) -> list[WeightsFile]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pconv_hpc.weights_catalog import CATALOG
 from tests.https_server import HttpsServer
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,16 @@ def test_a_mirror_does_not_escape_the_known_checks(server, tmp_path):
     assert "7,000 bytes, expected 58,889,256" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / NAME).exists()
+
+
+def test_lpips_is_made_of_files_that_are_right_only(tmp_path):
+    wrong, missing = (file.name for file in CATALOG["lpips"])
+    (tmp_path / wrong).write_bytes(DATA)
+    done = run_tool("lpips", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "7,000 bytes, expected 244,408,911" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [wrong]
+    assert missing in run_tool("lpips", "--out", tmp_path, "--dry-run").stdout
 
 
 @pytest.mark.parametrize(
