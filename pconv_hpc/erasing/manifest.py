@@ -1,0 +1,333 @@
+"""The manifest fixes the work on a folder once: which photos, in which slices, with which settings.
+
+``OUT/photos.jsonl`` has a line for each photo, sorted by path; ``OUT/manifest.json``, written last,
+cuts it into slices and holds the settings. Both are made and read as streams, so that memory does
+not grow with the folder.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
+
+from pconv_hpc.atomic import atomic_path, write_json
+from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, walk_photos
+from pconv_hpc.errors import UsageError
+from pconv_hpc.folder_lock import FolderLock
+
+MANIFEST_NAME = "manifest.json"
+PHOTOS_NAME = "photos.jsonl"
+_VERSION = 1
+_MAX_MANIFEST_BYTES = 64 << 20
+# What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
+_BYTES_EACH = 64 << 10
+_MAX_WAIT_S = 15.0
+
+Empty = Literal["copy", "skip"]
+Inputs = Literal["folder", "tar"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EraseSettings:
+    """What is done to each photo; the paths are absolute.
+
+    Attributes:
+        weights: of the inpainting network: a file, or the folder of a training run.
+        checkpoint: of the segmentation network; ``None``: the default one.
+        config: of the segmentation network: a file, or a name that MMDetection knows.
+        segment_options: of ``tools/segment.py``.
+        inpaint_options: of ``tools/inpaint.py``.
+        empty: whether a photo in which nothing was selected is copied to the results, or skipped.
+    """
+
+    weights: Path
+    checkpoint: Path | None = None
+    config: str | None = None
+    segment_options: tuple[str, ...] = ()
+    inpaint_options: tuple[str, ...] = ()
+    empty: Empty = "copy"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON's types."""
+        return {
+            "weights": str(self.weights),
+            "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+            "config": self.config,
+            "segment_options": list(self.segment_options),
+            "inpaint_options": list(self.inpaint_options),
+            "empty": self.empty,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the settings that ``to_json`` described."""
+        if value["empty"] not in ("copy", "skip"):
+            raise ValueError(f"empty is {value['empty']!r}")
+        return cls(
+            weights=Path(value["weights"]),
+            checkpoint=None if value["checkpoint"] is None else Path(value["checkpoint"]),
+            config=value["config"],
+            segment_options=tuple(map(str, value["segment_options"])),
+            inpaint_options=tuple(map(str, value["inpaint_options"])),
+            empty=value["empty"],
+        )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of ``photos.jsonl``.
+
+    Attributes:
+        first: number of its first row, from 0.
+        num_photos: how many rows.
+        offset: where the first row begins, in bytes.
+        num_bytes: the size of all its photos.
+    """
+
+    first: int
+    num_photos: int
+    offset: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The work on a folder; ``build_manifest`` and ``read_manifest`` return it.
+
+    Attributes:
+        images: the folder of the photos, absolute.
+        out: the folder of the results, absolute.
+        inputs: whether ``images`` holds photos or tar files of photos.
+        num_photos: how many.
+        num_bytes: the size of all.
+        slices: task k of an array works on slice k.
+        settings: what is done to each photo.
+    """
+
+    images: Path
+    out: Path
+    inputs: Inputs
+    num_photos: int
+    num_bytes: int
+    slices: tuple[Slice, ...]
+    settings: EraseSettings
+
+    @property
+    def num_slices(self) -> int:
+        """How many slices there are."""
+        return len(self.slices)
+
+    @property
+    def found(self) -> Path:
+        """The folder of masks and instances."""
+        return self.out / "found"
+
+    @property
+    def erased(self) -> Path:
+        """The folder of the erased photos."""
+        return self.out / "erased"
+
+    def slice_dir(self, number: int) -> Path:
+        """Return the folder of a slice's ledger, lock and log."""
+        return self.out / "slices" / f"{number:05d}"
+
+    def photos(self, number: int) -> Iterator[PhotoRow]:
+        """Yield the photos of a slice, in order.
+
+        Raises:
+            UsageError: ``photos.jsonl`` is not the one that this manifest was written with.
+        """
+        path = self.out / PHOTOS_NAME
+        part = self.slices[number]
+        try:
+            with open(path, "rb") as stream:
+                stream.seek(part.offset)
+                for row in range(part.first, part.first + part.num_photos):
+                    yield _parse_row(path, row, stream.readline())
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+
+
+_AGAIN = "the folder's list of photos is lost: erase into another OUT"
+
+
+def _parse_row(path: Path, row: int, line: bytes) -> PhotoRow:
+    try:
+        photo = PhotoRow.from_json(line)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path}: row {row} is damaged ({error}); {_AGAIN}") from error
+    relative = PurePosixPath(photo.photo)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise UsageError(f"{path}: row {row}: {photo.photo!r} leads out of the folder; {_AGAIN}")
+    return photo
+
+
+def build_manifest(
+    images: Path,
+    out: Path,
+    *,
+    num_slices: int,
+    settings: EraseSettings,
+    chunk_rows: int = CHUNK_ROWS,
+    environment: Mapping[str, str] = os.environ,
+) -> Manifest:
+    """List the photos of a folder and cut the list into slices; do it once.
+
+    Of several processes that come at the same time one makes the manifest and the others wait. One
+    that is there is used as it is: photos that were added since are not in it.
+
+    Args:
+        images: folder of photos with all its subfolders.
+        out: folder of the results; photos in it are left out.
+        num_slices: contiguous parts of about the same size in bytes; some are empty where there
+            are fewer photos.
+        settings: what is done to each photo.
+        chunk_rows: so many rows are in memory at once.
+        environment: tells which Slurm job this process belongs to.
+
+    Raises:
+        UsageError: there are no photos, or the manifest that is there is one of other work.
+    """
+    images, out = images.absolute(), out.absolute()
+    if not images.is_dir():
+        raise UsageError(f"{images}: no such folder; expected a folder of photos")
+    if out.exists() and (not out.is_dir() or out.samefile(images)):
+        raise UsageError(f"{out}: expected a folder of its own for the results")
+    if num_slices < 1:
+        raise UsageError(f"{num_slices} slices: expected at least 1")
+    wait_s, told = 0.5, False
+    while not (out / MANIFEST_NAME).exists():
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(FolderLock(out, environment))
+            except UsageError as error:
+                if not told:
+                    print(f"waiting for the list of photos: {error}", file=sys.stderr, flush=True)
+                told = True
+                time.sleep(wait_s)
+                wait_s = min(2 * wait_s, _MAX_WAIT_S)
+                continue
+            if not (out / MANIFEST_NAME).exists():
+                _write(images, out, num_slices, settings, chunk_rows)
+    manifest = read_manifest(out)
+    _require_same(manifest, images, num_slices, settings)
+    return manifest
+
+
+def _write(
+    images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
+) -> None:
+    rows = walk_photos(images, out)
+    with SortedRows(rows, out, chunk_rows=chunk_rows) as ordered:
+        if not ordered.num_rows:
+            raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
+        with atomic_path(out / PHOTOS_NAME) as temporary:
+            slices = _write_rows(ordered, temporary, num_slices)
+    value = {
+        "format": "pconv_hpc erase manifest",
+        "version": _VERSION,
+        "images": os.fspath(images),
+        "inputs": "folder",
+        "num_photos": ordered.num_rows,
+        "total_bytes": ordered.num_bytes,
+        "num_slices": num_slices,
+        "settings": settings.to_json(),
+        "slices": [
+            {"first": s.first, "num_photos": s.num_photos, "offset": s.offset, "bytes": s.num_bytes}
+            for s in slices
+        ],
+    }
+    write_json(out / MANIFEST_NAME, value)
+
+
+def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
+    """Write the rows, and return the slices that their weights make."""
+    total = rows.num_bytes + rows.num_rows * _BYTES_EACH
+    weight = offset = 0
+    parts: list[list[int]] = []  # the fields of slices, growing
+    with open(path, "w", encoding="ascii") as stream:
+        for number, row in enumerate(rows):
+            while len(parts) <= weight * num_slices // total:
+                parts.append([number, 0, offset, 0])
+            line = f"{row.to_json()}\n"
+            stream.write(line)
+            offset += len(line)
+            weight += row.num_bytes + _BYTES_EACH
+            parts[-1][1] += 1
+            parts[-1][3] += row.num_bytes
+    parts += [[rows.num_rows, 0, offset, 0]] * (num_slices - len(parts))
+    return [Slice(*part) for part in parts]
+
+
+def read_manifest(out: Path) -> Manifest:
+    """Read the manifest of a folder of results.
+
+    Raises:
+        UsageError: there is none, or it cannot be used.
+    """
+    out = out.absolute()
+    path = out / MANIFEST_NAME
+    try:
+        with open(path, "rb") as stream:
+            return _parse(json.loads(stream.read(_MAX_MANIFEST_BYTES)), out)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: no such file; expected the OUT folder of tools/erase.py FOLDER OUT, or of "
+            "jobs/erase_array.sbatch"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: not a manifest that can be used ({error!r})") from error
+
+
+def _parse(value: Mapping[str, Any], out: Path) -> Manifest:
+    if value["version"] != _VERSION:
+        raise ValueError(f"version {value['version']}, expected {_VERSION}")
+    if value["inputs"] not in ("folder", "tar"):
+        raise ValueError(f"inputs are {value['inputs']!r}")
+    return Manifest(
+        images=Path(value["images"]),
+        out=out,
+        inputs=value["inputs"],
+        num_photos=int(value["num_photos"]),
+        num_bytes=int(value["total_bytes"]),
+        slices=tuple(
+            Slice(*(int(part[name]) for name in ("first", "num_photos", "offset", "bytes")))
+            for part in value["slices"]
+        ),
+        settings=EraseSettings.from_json(value["settings"]),
+    )
+
+
+def _require_same(
+    manifest: Manifest, images: Path, num_slices: int, settings: EraseSettings
+) -> None:
+    """Raise ``UsageError`` naming each difference between the recorded work and the given one."""
+    recorded = {"images": str(manifest.images), "slices": manifest.num_slices}
+    given = {"images": str(images), "slices": num_slices}
+    recorded |= manifest.settings.to_json()
+    given |= settings.to_json()
+    differences = [
+        f"{name}: {_show(recorded[name])}, now {_show(given[name])}"
+        for name in recorded
+        if recorded[name] != given[name]
+    ]
+    if differences:
+        listed = "\n  ".join(differences)
+        raise UsageError(
+            f"{manifest.out / MANIFEST_NAME} records other work than this:\n  {listed}\n"
+            "Give the recorded options to go on with that work, or another OUT to begin this one"
+        )
+
+
+def _show(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
