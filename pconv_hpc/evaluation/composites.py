@@ -1,0 +1,94 @@
+"""Photos with an object pasted in: what was behind it is known, so erasing it can be judged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from pconv_hpc.data.mask_shapes import Region
+from pconv_hpc.data.silhouettes import Silhouettes
+
+_MIN_AREA, _MAX_AREA = 0.03, 0.15  # of the photo
+_MARGIN = 1 / 8  # of the side: the object, its shadow and its dilated mask stay inside the photo
+_EDGE_BLUR = 1 / 256  # of the side: standard deviation of a silhouette's soft edge
+_SHADOW_STRENGTH = 0.5
+_SHADOW_FOOT = 0.15  # of the object's height: the part that touches the ground
+_SHADOW_BLUR = 0.03  # of the square root of the object's area
+_NUM_FIGURES = 24
+_FIGURE_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A photo with a known background.
+
+    Attributes:
+        picture: uint8 (S, S, 3), the background with the object on it.
+        background: uint8 (S, S, 3), what erasing should bring back.
+        silhouette: bool (S, S), where the object covers at least half of a pixel.
+    """
+
+    picture: np.ndarray
+    background: np.ndarray
+    silhouette: np.ndarray
+
+
+def paste_object(
+    background: np.ndarray,
+    texture: np.ndarray,
+    silhouettes: Silhouettes,
+    rng: np.random.Generator,
+) -> Composite:
+    """Paste an object, cut out of another photo, on a background.
+
+    Its edge is as soft as a camera's, and at its foot it throws a contact shadow, which reaches
+    farther than the object: both are what an exact mask leaves behind.
+
+    Args:
+        background: uint8 (S, S, 3).
+        texture: uint8 (S, S, 3), the photo whose pixels the object shows.
+        silhouettes: its outline is one of these, 3% to 15% of the photo.
+        rng: decides which, where and how large.
+    """
+    size = len(background)
+    area = size**2 * rng.uniform(_MIN_AREA, _MAX_AREA)
+    shape = silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area)
+    opacity = ndimage.gaussian_filter(shape.astype(np.float32), max(0.7, size * _EDGE_BLUR))
+    shadow = _SHADOW_STRENGTH * _contact_shadow(shape)
+    ground = background * (1.0 - shadow[..., np.newaxis])
+    alpha = opacity[..., np.newaxis]
+    picture = np.round(alpha * texture + (1.0 - alpha) * ground).astype(np.uint8)
+    return Composite(picture, background, opacity >= 0.5)
+
+
+def _contact_shadow(shape: np.ndarray) -> np.ndarray:
+    """Return how much of the light each pixel of the ground lacks, float (S, S) in [0, 1]."""
+    rows = np.flatnonzero(shape.any(axis=1))
+    height = len(rows)
+    foot = shape.copy()
+    foot[: rows[-1] + 1 - max(1, round(_SHADOW_FOOT * height))] = False
+    blur = max(1.0, _SHADOW_BLUR * float(np.sqrt(np.count_nonzero(shape))))
+    below = ndimage.shift(foot.astype(np.float32), (blur, 0.0), order=1)
+    return np.asarray(ndimage.gaussian_filter(np.maximum(foot, below), blur))
+
+
+def write_figures(folder: Path, *, seed: int) -> None:
+    """Draw figures of a few overlapping ellipses as mask PNGs, white on black.
+
+    They stand in for silhouettes of real objects where there are none.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(_NUM_FIGURES):
+        image = Image.new("L", (_FIGURE_SIDE, _FIGURE_SIDE))
+        draw = ImageDraw.Draw(image)
+        centre = np.full(2, _FIGURE_SIDE / 2)
+        for _ in range(int(rng.integers(3, 6))):
+            radii = rng.uniform(0.08, 0.2, 2) * _FIGURE_SIDE
+            draw.ellipse((*(centre - radii), *(centre + radii)), fill=255)
+            # the next one begins within this one, so that the figure is in one piece
+            step = rng.uniform(-0.9, 0.9, 2) * radii
+            centre = np.clip(centre + step, 0.25 * _FIGURE_SIDE, 0.75 * _FIGURE_SIDE)
+        image.save(folder / f"figure_{number:02d}.png")
