@@ -13,6 +13,7 @@ from pconv_hpc.config import DataConfig, MasksConfig
 from pconv_hpc.data.loader import BatchLoader
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank
 from pconv_hpc.data.sample_photos import sample_photos
+from pconv_hpc.training.step import as_tensor
 
 _CROP_SIZE = 256
 _STORED_SIZE = 320
@@ -40,9 +41,9 @@ class _ImagesInMemory:
             squares.append(np.asarray(square.resize(side, Image.Resampling.LANCZOS)))
         self.array = np.stack(squares)
 
-    def images(self, indices: np.ndarray) -> np.ndarray:
-        """Return copies of the chosen images, uint8 (n, S, S, 3)."""
-        return self.array[indices]
+    def image_views(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Return the chosen images, each uint8 (S, S, 3)."""
+        return [self.array[index] for index in indices]
 
 
 def _write_jpegs(images: np.ndarray, folder: Path) -> list[str]:
@@ -67,7 +68,10 @@ def _tf_data_batches(paths: list[str], masks: np.ndarray) -> Iterator[tf.Tensor]
 
     data = tf.data.Dataset.from_tensor_slices((paths, masks)).repeat().shuffle(_NUM_IMAGES)
     batches = data.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH_SIZE)
-    return iter(batches.prefetch(tf.data.AUTOTUNE))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1  # our loader has one thread, too
+    options.threading.max_intra_op_parallelism = 1
+    return iter(batches.prefetch(tf.data.AUTOTUNE).with_options(options))
 
 
 def loading_comparisons(folder: Path) -> Iterator[Comparison]:
@@ -81,8 +85,7 @@ def loading_comparisons(folder: Path) -> Iterator[Comparison]:
     bank = MaskBank(bank_path)
     masks = bank.valid_masks(np.arange(_NUM_IMAGES))[..., np.newaxis]
     tf_batches = _tf_data_batches(_write_jpegs(reader.array, folder / "jpeg"), masks)
-    source = np.ascontiguousarray(reader.array[:_BATCH_SIZE, :_CROP_SIZE, :_CROP_SIZE])
-    target_images, target_masks = np.empty_like(source), np.empty_like(masks[:_BATCH_SIZE])
+    crops = np.ascontiguousarray(reader.array[:, :_CROP_SIZE, :_CROP_SIZE])
 
     with BatchLoader(
         reader,
@@ -99,17 +102,18 @@ def loading_comparisons(folder: Path) -> Iterator[Comparison]:
         def ours() -> None:
             for _ in range(_BATCHES):
                 batch = next(loader)
-                tf.convert_to_tensor(batch.images)
-                tf.convert_to_tensor(batch.masks)
+                as_tensor(batch.images)
+                as_tensor(batch.masks)
 
         def tf_data() -> None:
             for _ in range(_BATCHES):
                 next(tf_batches)
 
         def copy_bytes() -> None:
-            for _ in range(_BATCHES):
-                np.copyto(target_images, source)
-                np.copyto(target_masks, masks[:_BATCH_SIZE])
+            for number in range(_BATCHES):  # from place to place, as a loader's photos lie
+                part = slice(number * _BATCH_SIZE % _NUM_IMAGES, None)
+                crops[part][:_BATCH_SIZE].copy()
+                masks[part][:_BATCH_SIZE].copy()
 
         yield Comparison(
             name="loader, 256 px with masks",

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pconv_hpc.closing import Closing
 from pconv_hpc.config import DataConfig, MasksConfig
+from pconv_hpc.data.aligned import aligned_empty
 from pconv_hpc.data.mask_bank import MaskBank
-from pconv_hpc.data.mask_variation import MaskVariation
+from pconv_hpc.data.mask_variation import LEFT_RIGHT, MaskVariation
 from pconv_hpc.data.prefetch import Prefetcher
 from pconv_hpc.data.sampler import SampleOrder, Stream, hash_integers, rank_slice, sample_hash
 from pconv_hpc.errors import UsageError
@@ -25,12 +27,14 @@ class ImageReader(Protocol):
     @property
     def image_size(self) -> int: ...
 
-    def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]: ...
+    def image_views(self, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]: ...
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's part of a batch; the arrays are its own, nobody else writes to them.
+    """One rank's part of a batch; the arrays are its own, nobody else ever writes to them.
+
+    A loader's arrays begin at addresses that tensors may begin at; see ``aligned_empty``.
 
     Attributes:
         step: number of the batch.
@@ -123,12 +127,15 @@ class BatchLoader(Closing):
                 (Stream.IMAGE_FLIP, 2 if self._flips else 1),
             )
         )
-        result = np.empty((len(samples), self._size, self._size, 3), np.uint8)
-        stored = self._reader.images(samples)
-        for image, top, left, flip, out in zip(stored, tops, lefts, flips, result, strict=True):
-            crop = image[top : top + self._size, left : left + self._size]
+        size = self._size
+        result = aligned_empty((len(samples), size, size, 3))
+        views = self._reader.image_views(samples)
+        for view, top, left, flip, out in zip(
+            views, tops.tolist(), lefts.tolist(), flips.tolist(), result, strict=True
+        ):
+            crop = view[top : top + size, left : left + size]
             if flip:
-                _mirror(crop, out)
+                cv2.flip(crop, LEFT_RIGHT, dst=out)  # ten times faster than reversed in NumPy
             else:
                 out[...] = crop
         return result
@@ -188,17 +195,11 @@ def validation_batches(
         samples = np.arange(first, min(first + batch_size, part.stop), dtype=np.int64)
         hashes = sample_hash(seed, 0, samples, Stream.VALIDATION_MASK)
         masks = variation.centre(bank.valid_masks(hash_integers(hashes, bank.num_masks)))
-        images = reader.images(samples)[:, middle, middle].copy()
+        images = np.stack([view[middle, middle] for view in reader.image_views(samples)])
         return Batch(step, images, masks[..., np.newaxis], samples)
 
     firsts = range(part.start, part.stop, batch_size)
     return (load(step, first) for step, first in enumerate(firsts))
-
-
-def _mirror(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Write the left-right mirror image of ``image`` (H, W, 3) to ``out``."""
-    for channel in range(3):  # one strided copy each: four times faster than groups of 3 bytes
-        out[..., channel] = image[:, ::-1, channel]
 
 
 def _check_image_size(reader: ImageReader, image_size: int) -> None:

@@ -1,12 +1,28 @@
 """Many masks from one: flips, quarter turns, shifts, and windows of masks larger than the photo."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pconv_hpc.data.aligned import aligned_empty
 from pconv_hpc.data.sampler import Stream, hash_integers, sample_hash
 from pconv_hpc.errors import UsageError
 
 Mask = NDArray[np.uint8]
+
+LEFT_RIGHT = 1  # OpenCV's number for this way to flip
+# (mirrored, quarter turns): whether what is left, after the transpose that a quarter turn begins
+# with, is to flip left-right and to flip up-down.
+_FLIPS = {
+    (False, 0): (False, False),
+    (False, 1): (False, True),
+    (False, 2): (True, True),
+    (False, 3): (True, False),
+    (True, 0): (True, False),
+    (True, 1): (False, False),
+    (True, 2): (False, True),
+    (True, 3): (True, True),
+}
 
 
 class MaskVariation:
@@ -72,14 +88,12 @@ class MaskVariation:
             )
         )
         size = self._image_size
-        result = np.ones((len(masks), size, size), np.uint8)
-        for mask, flip, turn, top, left, out in zip(
-            masks, flips, turns, tops, lefts, result, strict=True
-        ):
-            turned = np.rot90(mask[:, ::-1] if flip else mask, turn)
+        result = aligned_empty((len(masks), size, size))
+        draws = np.stack([flips, turns, tops, lefts], axis=1).tolist()
+        for mask, (flip, turn, top, left), out in zip(masks, draws, result, strict=True):
+            turned = _flip_and_turn(mask, flip, turn)
             _copy_window(turned, top, left, out)
             if not _has_hole_and_valid(out):
-                out.fill(1)
                 _copy_window(turned, *self._window_at_an_edge(turned), out)
         return result
 
@@ -111,15 +125,28 @@ class MaskVariation:
         raise UsageError("a mask of the bank is all hole or all valid: the bank is damaged")
 
 
+def _flip_and_turn(mask: Mask, flip: int, turn: int) -> Mask:
+    """Return ``np.rot90(np.fliplr(mask) if flip else mask, turn)``, maybe as a view."""
+    # A quarter turn counterclockwise is a transpose, then upside down; OpenCV does both blockwise.
+    left_right, up_down = _FLIPS[bool(flip), turn]
+    if turn % 2:
+        mask = np.asarray(cv2.transpose(mask), np.uint8)
+    if left_right:
+        mask = np.asarray(cv2.flip(mask, LEFT_RIGHT), np.uint8)
+    return mask[::-1] if up_down else mask
+
+
 def _has_hole_and_valid(mask: Mask) -> bool:
-    return bool(mask.any()) and not mask.all()
+    return 0 < cv2.countNonZero(mask) < mask.size
 
 
 def _copy_window(mask: Mask, top: int, left: int, out: Mask) -> None:
-    """Copy the window of ``mask`` at (top, left) to ``out``; outside of the mask leave it alone."""
+    """Copy the window of ``mask`` at (top, left) to ``out``; what is outside of it is valid."""
     size, limit = len(out), len(mask)
     rows = slice(max(top, 0), min(top + size, limit))
     columns = slice(max(left, 0), min(left + size, limit))
+    if rows.stop - rows.start < size or columns.stop - columns.start < size:
+        out.fill(1)
     if rows.start < rows.stop and columns.start < columns.stop:
         out[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = mask[
             rows, columns

@@ -125,7 +125,8 @@ def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
             return _MappedShard(np.empty(shape, np.uint8), keys[()])
         if offset is None or offset + num_bytes > path.stat().st_size:
             raise UsageError(f"{path}: the images lie beyond its end; it is truncated")
-        return _MappedShard(np.memmap(path, np.uint8, "r", offset, shape), keys[()])
+        images = np.memmap(path, np.uint8, "r", offset, shape)
+        return _MappedShard(images.view(np.ndarray), keys[()])  # a memmap is slow to take parts of
 
 
 def shard_attributes(path: Path) -> dict[str, Any]:
@@ -208,18 +209,32 @@ class ShardReader(Closing):
         """SHA-256 that is equal for equal packs; it follows from the shards' checksums."""
         return self._index.fingerprint
 
+    def image_views(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Return the images at ``indices`` (n,), in that order, as they lie in the page cache.
+
+        Each is a read-only uint8 (S, S, 3); reading one reads its file, and its map stays open as
+        long as the view is there.
+
+        Raises:
+            IndexError: an index is not in ``[0, num_images)``.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        views: dict[int, np.ndarray] = {}
+        for number, where, rows in self._by_shard(indices):
+            images = self._shard(number).images
+            views |= {place: images[row] for place, row in zip(where, rows, strict=True)}
+        return [views[place] for place in range(len(indices))]
+
     def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return copies of the images at ``indices`` (n,) as uint8 (n, S, S, 3), in that order.
 
         Raises:
             IndexError: an index is not in ``[0, num_images)``.
         """
-        indices = np.asarray(indices, dtype=np.int64)
-        result = np.empty((len(indices), self.image_size, self.image_size, 3), dtype=np.uint8)
-        for number, where, rows in self._by_shard(indices):
-            images = self._shard(number).images
-            for position, row in zip(where, rows, strict=True):  # one copy; images[rows] makes two
-                result[position] = images[row]
+        views = self.image_views(indices)
+        result = np.empty((len(views), self.image_size, self.image_size, 3), dtype=np.uint8)
+        for copy, view in zip(result, views, strict=True):
+            copy[...] = view
         return result
 
     def key(self, index: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pconv_hpc.config import OptimizerConfig, RunConfig
+from pconv_hpc.data.aligned import ALIGNMENT_BYTES
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.training.distributed import Ranks
@@ -43,6 +44,17 @@ def build_optimizer(
     if precision != "float16":
         return adam
     return keras.optimizers.LossScaleOptimizer(adam, name="loss_scale")
+
+
+def as_tensor(array: np.ndarray) -> tf.Tensor:
+    """Return an array as a tensor on the CPU, without copying it where its place allows that.
+
+    Nobody may write to the array any more; it lives as long as the tensor.
+    """
+    if array.ctypes.data % ALIGNMENT_BYTES or not array.flags.c_contiguous:
+        # TensorFlow's kernels would crash on it.
+        return tf.convert_to_tensor(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 class TrainingStep:
@@ -89,8 +101,8 @@ class TrainingStep:
         them. Returns before the device is done; reading a tensor of the result waits.
         """
         status, parts = self._step(
-            tf.convert_to_tensor(batch.images),
-            tf.convert_to_tensor(batch.masks),
+            as_tensor(batch.images),
+            as_tensor(batch.masks),
             tf.constant([float(stop), float(save)], tf.float32),
         )
         return StepResult(batch.step, status, parts)

@@ -29,8 +29,8 @@ class MemoryReader:
         self.stored[..., 1] = side[:, None]
         self.stored[..., 2] = side
 
-    def images(self, indices: np.ndarray) -> np.ndarray:
-        return self.stored[indices]
+    def image_views(self, indices: np.ndarray) -> list[np.ndarray]:
+        return [self.stored[index] for index in indices]
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +191,10 @@ def is_running() -> bool:
 
 def test_an_error_while_reading_reaches_the_consumer(bank: MaskBank) -> None:
     class DyingReader(MemoryReader):
-        def images(self, indices: np.ndarray) -> np.ndarray:
+        def image_views(self, indices: np.ndarray) -> list[np.ndarray]:
             if 7 in indices:
                 raise OSError("stale file handle")
-            return super().images(indices)
+            return super().image_views(indices)
 
     with pytest.raises(OSError, match="stale file handle"):
         load(bank, 5, reader=DyingReader())

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from pconv_hpc.config import RunConfig, config_from_mapping
+from pconv_hpc.data.aligned import aligned_empty
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.data.sampler import rank_slice
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet
 from pconv_hpc.training.distributed import Ranks
-from pconv_hpc.training.step import Outcome, TrainingStep, build_optimizer, read_outcome
+from pconv_hpc.training.step import (
+    Outcome,
+    TrainingStep,
+    as_tensor,
+    build_optimizer,
+    read_outcome,
+)
 
 
 def config_of(**train: object) -> RunConfig:
@@ -133,3 +140,17 @@ def test_gradient_clipping_limits_the_update() -> None:
     limited = weights_of(trained(clipped, batch_of())[0])
     moved = [np.abs(a - b).max() for a, b in zip(start, limited, strict=True)]
     assert max(moved) < 0.1 * max(np.abs(a - b).max() for a, b in zip(start, free, strict=True))
+
+
+def test_any_array_becomes_a_tensor_and_outlives_its_name() -> None:
+    aligned = aligned_empty((3, 4, 5))
+    aligned[...] = np.arange(60).reshape(3, 4, 5)
+    shifted = np.zeros(61, np.uint8)[1:]
+    shifted[...] = aligned.ravel()
+    for array in (aligned, aligned[:, :2], aligned[:, ::-1], shifted):
+        expected = array.copy()
+        tensor = as_tensor(array)
+        np.testing.assert_array_equal(tensor.numpy(), expected)
+    del aligned, array
+    np.testing.assert_array_equal(as_tensor(aligned_empty((0, 2))).shape, (0, 2))
+    assert tensor[59] == 59
