@@ -20,6 +20,7 @@ from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS
 from pconv_hpc.erasing.fill import STRATEGIES, FillSettings
 from pconv_hpc.erasing.pairs import Pairing, pair_files
 from pconv_hpc.erasing.segment_files import read_list
+from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.stop_request import StopRequest
@@ -120,7 +121,13 @@ def _parse() -> argparse.Namespace:
         "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
     )
     parser.add_argument(
-        "--files-from", type=Path, metavar="FILE", help="only these photos, relative paths by line"
+        "--files-from",
+        type=Path,
+        metavar="FILE",
+        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
+    )
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"
     )
     parser.add_argument(
         "--threads", type=cli.positive_int, default=4, help="photos in memory at once"
@@ -161,7 +168,8 @@ def _erase(
         precision=arguments.precision,
     )
     counts = Counter[str]()
-    with tqdm(total=len(pairing.jobs), unit="photo") as bar:
+    ledger = StageLedger(arguments.ledger, "inpaint", arguments.images)
+    with ledger, tqdm(total=len(pairing.jobs), unit="photo") as bar:
         for result in erase_all(
             pairing.jobs,
             inpainter,
@@ -169,10 +177,14 @@ def _erase(
             overwrite=arguments.overwrite,
             max_pixels=arguments.max_pixels,
             should_stop=lambda: stop.is_set,
+            on_begin=lambda job: ledger.begin(ledger.name(job.photo)),
         ):
             counts[result.status] += 1
             bar.update()
-            if result.status == "failed":
+            if result.status != "failed":
+                ledger.erased(ledger.name(result.job.photo))
+            else:
+                ledger.failed(ledger.name(result.job.photo), result.reason)
                 bar.write(f"failed: {result.reason}", file=sys.stderr)
             for note in result.notes:
                 bar.write(f"{result.job.photo}: {note}", file=sys.stderr)

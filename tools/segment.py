@@ -28,6 +28,7 @@ from pconv_hpc.erasing.choices import (
 from pconv_hpc.erasing.mask_shaping import MASK_SHAPES
 from pconv_hpc.erasing.segment_files import Places, find_photos, places, read_list
 from pconv_hpc.erasing.select import Selection
+from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
 from pconv_hpc.stop_request import StopRequest
 
@@ -160,7 +161,13 @@ def _parse() -> argparse.Namespace:
 
     work = parser.add_argument_group("work")
     work.add_argument(
-        "--files-from", type=Path, metavar="FILE", help="only these photos, relative paths by line"
+        "--files-from",
+        type=Path,
+        metavar="FILE",
+        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
+    )
+    work.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"
     )
     work.add_argument(
         "--threads", type=cli.positive_int, default=4, help="threads that read and write files"
@@ -214,7 +221,10 @@ def _segment(arguments: argparse.Namespace, photos: list[Places], choices: Choic
 
     counts = Counter[str]()
     num_selected = 0
-    with StopRequest() as stop:
+    with (
+        StopRequest() as stop,
+        StageLedger(arguments.ledger, "segment", arguments.images) as ledger,
+    ):
         segmenter = Segmenter(
             arguments.config,
             arguments.checkpoint,
@@ -237,11 +247,15 @@ def _segment(arguments: argparse.Namespace, photos: list[Places], choices: Choic
                 wish,
                 num_threads=arguments.threads,
                 should_stop=lambda: stop.is_set,
+                on_begin=ledger.begin,
             ):
                 counts[result.status] += 1
                 num_selected += result.num_selected > 0
                 bar.update()
-                if result.status == "failed":
+                if result.status != "failed":
+                    ledger.found(result.image, result.classes)
+                else:
+                    ledger.failed(result.image, result.reason)
                     bar.write(f"failed: {result.reason}", file=sys.stderr)
     print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
     if choices.per_image or not choices.general.is_empty:

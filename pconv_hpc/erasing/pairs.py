@@ -37,7 +37,8 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
     ``out`` is a file if it has the photo's suffix, and else a folder.
 
     ``only`` restricts a folder to these photos, by relative path. That none of them has a mask is
-    no error then, and masks of other photos are not mentioned.
+    no error then, and masks of other photos are not mentioned. Only folders in which masks of these
+    photos may be are looked at, and ``a/photo.jpg.png`` is taken where it is.
 
     Raises:
         UsageError: something is missing, ambiguous or would overwrite its own input.
@@ -58,17 +59,14 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
 
 
 def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | None) -> Pairing:
-    if only is None:
-        photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
-    else:
-        photos = [Path(image) for image in only]
+    if only is not None:
+        return _pair_list(images, masks, out, only)
+    photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
     mask_files = [path for path in _files(masks, out) if path.suffix.lower() in MASK_SUFFIXES]
     if _same(images, masks):  # together in one folder: only the ending tells them apart
         photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
-    by_stem: dict[str, list[Path]] = defaultdict(list)
-    for path in mask_files:
-        by_stem[str(path.with_suffix(""))].append(path)
+    by_stem = _by_stem(mask_files)
     jobs, without_mask, used = [], [], set()
     for photo in photos:
         mask = _mask_of(photo, by_stem)
@@ -77,8 +75,6 @@ def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | No
         else:
             jobs.append(Job(images / photo, masks / mask, out / photo))
             used.add(mask)
-    if only is not None:
-        return Pairing(jobs, without_mask, [])
     if not jobs:
         raise UsageError(
             f"no mask for any of the {len(photos)} photos in {images}; expected masks in {masks} "
@@ -87,6 +83,48 @@ def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | No
         )
     without_photo = [masks / path for path in mask_files if path not in used]
     return Pairing(jobs, without_mask, without_photo)
+
+
+def _pair_list(images: Path, masks: Path, out: Path, only: Sequence[str]) -> Pairing:
+    """Pair some of a folder's photos, without a look at what may be millions of other masks."""
+    together = _same(images, masks)
+    known: dict[Path, dict[str, list[Path]]] = {}  # of each folder
+    jobs, without_mask = [], []
+    for photo in map(Path, only):
+        if together and photo.stem.endswith(_MASK_ENDING):
+            continue
+        mask: Path | None = Path(f"{photo}.png")
+        if together or not (masks / f"{photo}.png").is_file():
+            if photo.parent not in known:
+                known[photo.parent] = _by_stem(_masks_in(masks, photo.parent, together))
+            mask = _mask_of(photo, known[photo.parent])
+        if mask is None:
+            without_mask.append(images / photo)
+        else:
+            jobs.append(Job(images / photo, masks / mask, out / photo))
+    return Pairing(jobs, without_mask, [])
+
+
+def _masks_in(masks: Path, folder: Path, only_with_ending: bool) -> list[Path]:
+    """Return the relative paths of the masks in one folder, not in its subfolders."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(masks / folder) if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    paths = [folder / name for name in names if not name.startswith(".")]
+    return [
+        path
+        for path in paths
+        if path.suffix.lower() in MASK_SUFFIXES
+        and (path.stem.endswith(_MASK_ENDING) or not only_with_ending)
+    ]
+
+
+def _by_stem(mask_files: Sequence[Path]) -> dict[str, list[Path]]:
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in mask_files:
+        by_stem[str(path.with_suffix(""))].append(path)
+    return by_stem
 
 
 def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:

@@ -35,12 +35,14 @@ def erase_all(
     overwrite: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     should_stop: Callable[[], bool] = lambda: False,
+    on_begin: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[Result]:
     """Erase what the masks mark, and yield a result for each photo as it is finished.
 
     ``jobs`` is read as it is needed, and at most ``num_threads`` photos are in memory at once. A
     photo that fails is a result like any other. Outputs appear whole or not at all. Once
-    ``should_stop()`` is true no further photo is begun; those in memory are finished.
+    ``should_stop()`` is true no further photo is begun; those in memory are finished. ``on_begin``
+    is called before a photo is opened.
 
     Raises:
         PconvError: the network itself cannot be used.
@@ -55,6 +57,7 @@ def erase_all(
                 job = next(remaining, None)
                 if job is None:
                     break
+                on_begin(job)
                 running[pool.submit(_open, job, inpainter, overwrite, max_pixels)] = job
             if not running and not waiting:
                 return

@@ -2,9 +2,10 @@
 
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,13 +35,19 @@ class Result:
 
     ``segmented``: it went through the network; ``selected anew``: what had been found in it before
     was used again for another selection; ``skipped``: all was there; ``failed``: ``reason``.
+    ``classes`` counts the selected objects.
     """
 
     image: str
     status: Status
     num_found: int = 0
-    num_selected: int = 0
+    classes: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def num_selected(self) -> int:
+        """How many objects were selected."""
+        return sum(self.classes.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +95,15 @@ def segment_all(
     *,
     num_threads: int = 4,
     should_stop: Callable[[], bool] = lambda: False,
+    on_begin: Callable[[str], None] = lambda image: None,
 ) -> Iterator[Result]:
     """Find the objects of every photo, select, write the files, and yield each photo's result.
 
     ``photos`` is read as it is needed. Photos of one padded shape make up a batch. A photo that
     fails is a result like any other. Once ``should_stop()`` is true, what has been through the
-    network is written and the rest is left for another run.
+    network is written and the rest is left for another run. ``on_begin`` is called, on a thread,
+    before a photo is opened. With one thread and batches of one, a photo is begun when the one
+    before it has ended, so that whoever looks for the photo that kills the process finds it.
 
     Raises:
         PconvError: the network cannot be used for this at all.
@@ -103,15 +113,18 @@ def segment_all(
     running: dict[Future[_Opened | Result], Places] = {}
     opening: set[Future[_Opened | Result]] = set()
     max_waiting = _MAX_WAITING_BATCHES * segmenter.batch_size
+    max_begun = max_waiting + num_threads if segmenter.batch_size * num_threads > 1 else 1
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="photos")
     try:
         while True:
             if should_stop():
                 remaining, waiting = iter(()), {}
             num_waiting = sum(map(len, waiting.values()))
-            room = max_waiting + num_threads - num_waiting - len(running)
+            room = max_begun - num_waiting - len(running)
             for places in itertools.islice(remaining, max(0, room)):
-                future: Future[_Opened | Result] = pool.submit(_open, places, segmenter, wish)
+                future: Future[_Opened | Result] = pool.submit(
+                    _open, places, segmenter, wish, on_begin
+                )
                 running[future] = places
                 opening.add(future)
             batch = _next_batch(
@@ -165,8 +178,11 @@ def _outcome(future: Future[_Opened | Result], places: Places) -> _Opened | Resu
     return Result(places.image, "failed", reason=reason if named else f"{places.photo}: {reason}")
 
 
-def _open(places: Places, segmenter: Segmenter, wish: Wish) -> _Opened | Result:
+def _open(
+    places: Places, segmenter: Segmenter, wish: Wish, on_begin: Callable[[str], None]
+) -> _Opened | Result:
     """Read a photo for the network, or use what was found in it before."""
+    on_begin(places.image)
     try:
         num_bytes = places.photo.stat().st_size
     except OSError as error:
@@ -174,7 +190,7 @@ def _open(places: Places, segmenter: Segmenter, wish: Wish) -> _Opened | Result:
     before = None if wish.overwrite else _found_before(places, segmenter, num_bytes)
     if before is not None:
         if _is_complete(places, before, wish):
-            return Result(places.image, "skipped", len(before.instances), len(before.selected))
+            return _result(places, before, "skipped")
         return _write(places, before, wish, "selected anew")
     image = decode_rgb(places.photo, max_pixels=wish.max_pixels)
     return _Opened(places, segmenter.prepare(image), num_bytes)
@@ -249,7 +265,12 @@ def _write(places: Places, found: PhotoInstances, wish: Wish, status: Status) ->
     write_instances(places.instances, found)
     if failure:
         raise failure
-    return Result(places.image, status, len(found.instances), len(selected))
+    return _result(places, found, status)
+
+
+def _result(places: Places, found: PhotoInstances, status: Status) -> Result:
+    classes = Counter(found.instances[index].class_name for index in found.selected)
+    return Result(places.image, status, len(found.instances), classes)
 
 
 def _write_image(path: Path, pixels: np.ndarray, image_format: str) -> None:

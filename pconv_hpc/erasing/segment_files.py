@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.erasing.sorted_listing import PhotoRow
 from pconv_hpc.errors import UsageError
 
 
@@ -79,7 +80,12 @@ def _is(a: Path, b: Path) -> bool:
 
 
 def read_list(path: Path, folder: Path) -> list[str]:
-    """Read the relative paths of photos, one on each line, as one task of many is given them.
+    """Read the relative paths of photos, as one task of many is given them.
+
+    Args:
+        path: one path on each line; or, if it ends in ``.jsonl``, rows like those of a manifest's
+            ``photos.jsonl``, in which every name fits.
+        folder: what the paths are relative to.
 
     Raises:
         UsageError: it cannot be read, is empty, or a path leads out of ``folder``.
@@ -87,10 +93,14 @@ def read_list(path: Path, folder: Path) -> list[str]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder, and a list of photos needs one")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        if path.suffix == ".jsonl":
+            lines = path.read_bytes().splitlines()
+            images = [PhotoRow.from_json(line).photo for line in lines if line.strip()]
+        else:
+            text = path.read_text(encoding="utf-8")
+            images = [line for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: not a list of paths ({error})") from error
-    images = [line for line in lines if line.strip()]
     for image in images:
         relative = PurePosixPath(image)
         if relative.is_absolute() or ".." in relative.parts:

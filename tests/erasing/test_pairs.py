@@ -57,6 +57,24 @@ def test_only_some_photos_of_a_folder(tmp_path: Path) -> None:
     assert pair_files(images, masks, tmp_path / "out", ["c.jpg"]).jobs == []
 
 
+def test_masks_of_listed_photos_by_any_name(tmp_path: Path) -> None:
+    images = touch(tmp_path / "in", "a.jpg", "deep/b.jpg", "c.jpg", "-d.jpg", "gone/e.jpg")
+    touch(images, "deep/b_mask.png")
+    masks = touch(tmp_path / "masks", "a_mask.webp", "deep/b.PNG", "-d.jpg.png", "-d.png")
+    listed = ["a.jpg", "deep/b.jpg", "c.jpg", "-d.jpg", "gone/e.jpg"]
+    pairing = pair_files(images, masks, tmp_path / "out", listed)
+    assert [job.mask for job in pairing.jobs] == [
+        masks / name for name in ("a_mask.webp", "deep/b.PNG", "-d.jpg.png")
+    ]
+    assert pairing.without_mask == [images / "c.jpg", images / "gone/e.jpg"]
+    touch(masks, "c.png", "c.webp")
+    with pytest.raises(UsageError, match="several masks"):
+        pair_files(images, masks, tmp_path / "out", ["c.jpg"])
+    together = pair_files(images, images, tmp_path / "out", ["deep/b.jpg", "deep/b_mask.png"])
+    assert [job.mask for job in together.jobs] == [images / "deep/b_mask.png"]
+    assert together.without_mask == []
+
+
 def test_one_folder_of_both(tmp_path: Path) -> None:
     folder = touch(tmp_path / "in", "a.jpg", "a_mask.png", "b.png", "b_mask.png")
     assert shown(pair_files(folder, folder, tmp_path / "out"), tmp_path) == [

@@ -59,6 +59,17 @@ def test_every_photo_is_erased_once_and_outside_its_mask_unchanged(
     assert_no_threads_left()
 
 
+def test_with_one_thread_photos_are_begun_one_after_the_other(
+    tmp_path: Path, inpainter: Inpainter
+) -> None:
+    jobs = make_jobs(tmp_path, 3)
+    begun: list[Job] = []
+    for number, _ in enumerate(
+        erase_all(jobs, inpainter, num_threads=1, on_begin=begun.append), start=1
+    ):
+        assert begun == jobs[:number]
+
+
 def test_alone_or_in_a_batch_a_photo_comes_out_the_same(
     tmp_path: Path, inpainter: Inpainter
 ) -> None:

@@ -92,6 +92,27 @@ def test_every_photo_gets_its_instances_and_mask(scene: Scene) -> None:
         assert not where.overlay.exists()
 
 
+@pytest.mark.parametrize("num_threads", [1, 4])
+def test_whoever_asks_is_told_of_every_photo_that_is_begun(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, num_threads: int
+) -> None:
+    monkeypatch.setattr(scene.segmenter, "batch_size", num_threads)
+    images = [scene.image(index) for index in range(NUM_PHOTOS)]
+    begun: list[str] = []
+    ended = []
+    for result in segment_all(
+        map(scene.places, images),
+        scene.segmenter,
+        EVERYTHING,
+        num_threads=num_threads,
+        on_begin=begun.append,
+    ):
+        ended.append(result.image)
+        if num_threads == 1:  # and batches of 1: one after the other
+            assert begun == ended
+    assert sorted(begun) == sorted(ended) == sorted(images)
+
+
 def test_finished_photos_are_skipped(scene: Scene) -> None:
     scene.run(EVERYTHING)
     stamps = {path: path.stat().st_mtime_ns for path in scene.folder.rglob("out/**/*.*")}

@@ -1,10 +1,12 @@
 """Which files of a folder are segmented, and where results go."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pconv_hpc.erasing.segment_files import find_photos, places, read_list
+from pconv_hpc.erasing.sorted_listing import PhotoRow
 from pconv_hpc.errors import UsageError
 
 
@@ -49,20 +51,35 @@ def test_list_of_photos(tmp_path: Path) -> None:
     assert read_list(tmp_path / "list.txt", tmp_path) == ["a/b.jpg", "c d.jpg"]
 
 
-@pytest.mark.parametrize("line", ["/etc/passwd", "../a.jpg", "a/../../b.jpg"])
-def test_list_never_leads_out_of_the_folder(tmp_path: Path, line: str) -> None:
-    (tmp_path / "list.txt").write_text(f"a.jpg\n{line}\n")
-    with pytest.raises(UsageError, match="leads out of"):
-        read_list(tmp_path / "list.txt", tmp_path)
+def test_a_list_of_rows_holds_every_name(tmp_path: Path) -> None:
+    names = ["two\nlines.jpg", "-a.jpg", os.fsdecode(b"latin\xe4.jpg"), "odd\x85\u2028.jpg"]
+    rows = [PhotoRow(name, 1).to_json() for name in names]
+    (tmp_path / "todo.jsonl").write_text("\n".join(rows) + "\n")
+    assert read_list(tmp_path / "todo.jsonl", tmp_path) == names
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.jpg", "a/../../b.jpg"])
+def test_list_never_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "list.txt").write_text(f"a.jpg\n{name}\n")
+    (tmp_path / "list.jsonl").write_text(PhotoRow(name, 1).to_json())
+    for path in (tmp_path / "list.txt", tmp_path / "list.jsonl"):
+        with pytest.raises(UsageError, match="leads out of"):
+            read_list(path, tmp_path)
 
 
 def test_bad_lists_are_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "torn.jsonl").write_text('{"photo": "a.')
+    (tmp_path / "other.jsonl").write_text('{"image": "a.jpg"}')
     for name, message in (
         ("empty.txt", "names no photos"),
         ("binary.txt", "not a list of paths"),
         ("missing.txt", "not a list of paths"),
+        ("empty.jsonl", "names no photos"),
+        ("torn.jsonl", "not a list of paths"),
+        ("other.jsonl", "not a list of paths"),
     ):
         with pytest.raises(UsageError, match=message):
             read_list(tmp_path / name, tmp_path)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pconv_hpc.erasing.ledger import read_slice
 from tests.erasing.inpainting_files import save_photo_and_mask, save_tiny_weights
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,23 @@ def test_only_the_photos_of_a_list(tmp_path: Path, weights: Path, inpaint: Inpai
     refused = inpaint(*arguments)
     assert refused.code == 2
     assert "leads out of" in refused.stderr
+
+
+def test_a_ledger_tells_what_became_of_each_photo(
+    tmp_path: Path, weights: Path, inpaint: Inpaint
+) -> None:
+    photos, masks, out = make_folder(tmp_path, 3)
+    (photos / "0.png").write_bytes(b"no photo")
+    ledger = tmp_path / "2026-ledger.jsonl"
+    done = inpaint(photos, masks, out, "--weights", weights, "--ledger", ledger)
+    assert done.code == 1
+    outcomes = read_slice(tmp_path).outcomes
+    assert {photo: outcome.status for photo, outcome in outcomes.items()} == {
+        "0.png": "failed",
+        "sub/1.png": "erased",
+        "sub/2.png": "erased",
+    }
+    assert outcomes["0.png"].reason == "not an image in a supported format"
 
 
 def test_a_folder_with_a_broken_photo_then_again_with_it_repaired(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pconv_hpc.erasing.images import read_mask
 from pconv_hpc.erasing.instances import PhotoInstances, read_instances
+from pconv_hpc.erasing.ledger import read_slice
 from tests.assets.shape_photos import CLASSES, ShapePhoto, ShapePhotos
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,7 +90,8 @@ def test_classes_and_a_bad_photo_and_no_tensorflow(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", photos)
     (tmp_path / "photos" / "bad.jpg").write_bytes(b"no photo")
     done = segment(
-        tmp_path / "photos", tmp_path / "out", *NETWORK, "--classes", "Square", "--mask", "exact"
+        *(tmp_path / "photos", tmp_path / "out", *NETWORK),
+        *("--classes", "Square", "--mask", "exact", "--ledger", tmp_path / "2026-ledger.jsonl"),
     )
     assert done.returncode == 1
     assert "1 failed, 3 segmented" in done.stdout
@@ -102,6 +104,12 @@ def test_classes_and_a_bad_photo_and_no_tensorflow(tmp_path: Path) -> None:
         mask = read_mask(tmp_path / "out" / "masks" / f"{index}.png.png")
         squares = photo.masks[photo.labels == CLASSES.index("square")].any(axis=0)
         assert overlap(mask, squares) > 0.7
+    outcomes = read_slice(tmp_path).outcomes
+    assert outcomes["bad.jpg"].reason == "not an image in a supported format"
+    for index in range(3):
+        found = read_instances(tmp_path / "out" / "instances" / f"{index}.png.json")
+        assert outcomes[f"{index}.png"].status == "found"
+        assert outcomes[f"{index}.png"].classes == {"square": len(found.selected)}
 
 
 def test_click_largest_table_and_overlay(tmp_path: Path) -> None:
