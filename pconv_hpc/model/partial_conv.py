@@ -74,7 +74,11 @@ class PartialConv2D(keras.layers.Layer):
             shape=(self.kernel_size, self.kernel_size, channels, self.filters),
             initializer=self.kernel_initializer,
         )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,)) if self.use_bias else None
+        self.bias = (
+            self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+            if self.use_bias
+            else None
+        )
 
     def call(self, features: Any, masks: Any) -> tuple[Any, Any]:
         features, masks = _as_list(features), _as_list(masks)

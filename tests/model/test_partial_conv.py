@@ -162,3 +162,9 @@ def test_upsampling_repeats_pixels():
     np.testing.assert_array_equal(
         np.array(upsample_nearest(x)), x.repeat(2, axis=1).repeat(2, axis=2)
     )
+
+
+def test_a_new_layer_shifts_nothing():
+    layer = PartialConv2D(3, 3)
+    layer.build((None, None, None, 2), (None, None, None, 1))
+    assert not to_numpy(layer.bias).any()
