@@ -1,48 +1,23 @@
-"""The network against the same U-Net made of plain convolutions."""
+"""The network and its training step against others of the same shape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from pconv_hpc.bench.compare import Comparison, Work
+from pconv_hpc.bench.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
 from pconv_hpc.config import LossConfig, ModelConfig
 from pconv_hpc.model.losses import InpaintingLoss
-from pconv_hpc.model.unet import build_pconv_unet, encoder_channels, encoder_kernel
+from pconv_hpc.model.unet import build_pconv_unet
+from pconv_hpc.model.vgg import VGG16Features
+
+Loss = Callable[[Any, Any, Any], Any]
 
 _IMAGE_SIZE = 256
 _BATCH_SIZE = 4
-
-
-def build_plain_unet(config: ModelConfig, image_size: int) -> keras.Model:
-    """Return a U-Net of the same shape and normalisation whose layers are plain Conv2D.
-
-    Called as ``model([images, masks])`` like PConvUNet; the mask is concatenated to the image, as
-    networks without partial convolutions take it.
-    """
-    images = keras.Input((image_size, image_size, 3))
-    masks = keras.Input((image_size, image_size, 1))
-    channels = encoder_channels(config)
-
-    def block(x: Any, filters: int, kernel: int, *, strides: int = 1, norm: bool) -> Any:
-        x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=not norm)(x)
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x) if norm else x
-
-    x = layers.Concatenate()([images, masks])
-    skips = []
-    for level, filters in enumerate(channels):
-        skips.append(x)
-        kernel = encoder_kernel(config, level)
-        x = layers.ReLU()(block(x, filters, kernel, strides=2, norm=level > 0))
-    for level in reversed(range(config.levels)):
-        x = layers.Concatenate()([layers.UpSampling2D()(x), skips[level]])
-        x = block(x, channels[level - 1] if level else 3, config.decoder_kernel, norm=level > 0)
-        if level:
-            x = layers.LeakyReLU(negative_slope=config.leaky_slope)(x)
-    return keras.Model([images, masks], x)
 
 
 def _forward(model: keras.Model, images: tf.Tensor, masks: tf.Tensor) -> Work:
@@ -50,20 +25,21 @@ def _forward(model: keras.Model, images: tf.Tensor, masks: tf.Tensor) -> Work:
     return lambda: compiled().numpy()
 
 
-def _training_step(model: keras.Model, images: tf.Tensor, masks: tf.Tensor) -> Work:
-    loss = InpaintingLoss(LossConfig(), None)
+def _training_step(
+    model: keras.Model, loss: Loss, images: tf.Tensor, masks: tf.Tensor, *, eager: bool = False
+) -> Work:
     optimizer = keras.optimizers.Adam(1e-5)
     optimizer.build(model.trainable_variables)
 
-    @tf.function
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            value = loss(model([images, masks], training=True), images, masks)["loss"]
+            value = loss(model([images, masks], training=True), images, masks)
         gradients = tape.gradient(value, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return value
 
-    return lambda: step().numpy()
+    compiled = step if eager else tf.function(step)
+    return lambda: compiled().numpy()
 
 
 def network_comparisons(config: ModelConfig) -> Iterator[Comparison]:
@@ -73,15 +49,49 @@ def network_comparisons(config: ModelConfig) -> Iterator[Comparison]:
     images = tf.constant(rng.random((*shape, 3), dtype=np.float32))
     masks = tf.constant((rng.random((*shape, 1)) > 0.3).astype(np.float32))
     ours, plain = build_pconv_unet(config), build_plain_unet(config, _IMAGE_SIZE)
-    for name, work in (
-        ("PConvUNet, forward", _forward),
-        ("PConvUNet, training step without VGG", _training_step),
-    ):
-        yield Comparison(
-            name=name,
-            against="plain Conv2D U-Net",
-            ours=work(ours, images, masks),
-            reference=work(plain, images, masks),
-            quantity="time",
-            goal=1.05,
+    full_mask = build_full_mask_unet(config, _IMAGE_SIZE)
+    vgg = VGG16Features()
+    vgg.build((None, None, None, 3))
+    weights = LossConfig()
+
+    def our_loss(vgg: VGG16Features | None) -> Loss:
+        loss = InpaintingLoss(weights, vgg)
+        return lambda output, truth, masks: loss(output, truth, masks)["loss"]
+
+    def reference_loss(output: Any, truth: Any, masks: Any) -> Any:
+        return term_by_term_loss(weights, vgg, output, truth, masks)
+
+    def comparison(name: str, against: str, ours: Work, reference: Work, goal: float) -> Comparison:
+        return Comparison(
+            name=name, against=against, ours=ours, reference=reference, quantity="time", goal=goal
         )
+
+    forward = _forward(ours, images, masks)
+    yield comparison(
+        "PConvUNet, forward",
+        "plain Conv2D U-Net",
+        forward,
+        _forward(plain, images, masks),
+        1.05,
+    )
+    yield comparison(
+        "PConvUNet, training step without VGG",
+        "plain Conv2D U-Net",
+        _training_step(ours, our_loss(None), images, masks),
+        _training_step(plain, our_loss(None), images, masks),
+        1.05,
+    )
+    yield comparison(
+        "PConvUNet, forward",
+        "masks of all channels",
+        forward,
+        _forward(full_mask, images, masks),
+        0.55,
+    )
+    yield comparison(
+        "full training step",
+        "term by term, eager",
+        _training_step(ours, our_loss(vgg), images, masks),
+        _training_step(full_mask, reference_loss, images, masks, eager=True),
+        0.6,
+    )

@@ -10,9 +10,11 @@ import pytest
 from pconv_hpc.bench import compare as module
 from pconv_hpc.bench.compare import Comparison, compare
 from pconv_hpc.bench.loading import loading_comparisons
-from pconv_hpc.bench.network import build_plain_unet
-from pconv_hpc.config import ModelConfig
+from pconv_hpc.bench.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
+from pconv_hpc.config import LossConfig, ModelConfig
+from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet
+from pconv_hpc.model.vgg import VGG16Features
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,26 @@ def test_the_plain_network_has_the_same_shape() -> None:
     assert sum(extra[:8]) - sum(extra[8:]) == 7 * 7 * 4 + 3 * 3 * 3
     images, masks = np.zeros((1, 32, 32, 3), np.float32), np.ones((1, 32, 32, 1), np.float32)
     assert keras.ops.shape(plain([images, masks])) == keras.ops.shape(ours([images, masks]))
+
+
+def test_the_peers_compute_what_ours_do() -> None:
+    rng = np.random.default_rng(5)
+    images = rng.random((2, 32, 32, 3), np.float32)
+    masks = (rng.random((2, 32, 32, 1)) > 0.4).astype(np.float32)
+    config = ModelConfig(levels=3, base_channels=4, max_channels=16)
+    ours, peer = build_pconv_unet(config), build_full_mask_unet(config, 32)
+    by_shape = [v for v in peer.trainable_variables if v.name == "kernel"]
+    kernels = [v for v in ours.trainable_variables if v.name == "kernel"]
+    for ours_kernel, theirs in zip(kernels, by_shape, strict=True):
+        theirs.assign(ours_kernel)
+    found, expected = (np.asarray(model([images, masks])) for model in (ours, peer))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+    vgg = VGG16Features()
+    vgg.build((None, None, None, 3))
+    total = InpaintingLoss(LossConfig(), vgg)(found, images, masks)["loss"]
+    reference = term_by_term_loss(LossConfig(), vgg, found, images, masks)
+    np.testing.assert_allclose(float(total), float(reference), rtol=1e-5)
 
 
 def test_loading_comparisons_run(tmp_path: Path) -> None:
