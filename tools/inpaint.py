@@ -16,8 +16,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pconv_hpc import cli
-from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS
-from pconv_hpc.erasing.fill import STRATEGIES, FillSettings
+from pconv_hpc.arguments.files import (
+    add_list_and_ledger_options,
+    add_max_pixels_option,
+    add_threads_option,
+)
+from pconv_hpc.arguments.inpaint import add_filling_options, add_weights_option, fill_settings_of
+from pconv_hpc.erasing.fill import FillSettings
 from pconv_hpc.erasing.pairs import Pairing, pair_files
 from pconv_hpc.erasing.segment_files import read_list
 from pconv_hpc.erasing.stage_ledger import StageLedger
@@ -41,13 +46,7 @@ _SHOWN = 5  # paths named of a long list
 def main() -> int:
     """Parse, pair the files, erase."""
     arguments = _parse()
-    settings = FillSettings(
-        strategy=arguments.strategy,
-        context=arguments.context,
-        max_reduction=arguments.max_reduction,
-        feather=arguments.feather,
-        max_full_pixels=arguments.max_full_pixels,
-    )
+    settings = fill_settings_of(arguments)
     only = read_list(arguments.files_from, arguments.images) if arguments.files_from else None
     pairing = pair_files(arguments.images, arguments.masks, arguments.out, only)
     _describe(pairing)
@@ -73,71 +72,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("images", type=Path, help="photo, or folder of photos")
     parser.add_argument("masks", type=Path, help="mask, or folder of masks; white = erase")
     parser.add_argument("out", type=Path, help="folder for the results; for one photo, or a file")
-    parser.add_argument("--weights", type=Path, help="weight file, or folder of a training run")
-    parser.add_argument(
-        "--strategy",
-        choices=STRATEGIES,
-        default="crop",
-        help="crop: each hole with its surroundings; full: the whole photo in one pass; "
-        "resize: the whole photo at the working size",
-    )
-    parser.add_argument(
-        "--working-size",
-        type=cli.positive_int,
-        metavar="PX",
-        help="side of the square the network is given (default: the size it was trained at)",
-    )
-    parser.add_argument(
-        "--context",
-        type=float,
-        default=FillSettings.context,
-        help="side of a crop as a multiple of its hole's",
-    )
-    parser.add_argument(
-        "--max-reduction",
-        type=float,
-        default=FillSettings.max_reduction,
-        metavar="FACTOR",
-        help="how much a crop may be scaled down; larger holes are filled from the outside in",
-    )
-    parser.add_argument(
-        "--feather",
-        type=float,
-        default=FillSettings.feather,
-        metavar="PX",
-        help="width of the hole's rim in which colours are matched, at the network's resolution",
-    )
-    parser.add_argument(
-        "--max-full-pixels",
-        type=cli.positive_int,
-        default=FillSettings.max_full_pixels,
-        metavar="N",
-        help="--strategy full scales larger photos down to this; needs about 2 KB of memory each",
-    )
-    parser.add_argument(
-        "--batch-size", type=cli.positive_int, default=8, help="crops the network is given at once"
-    )
-    parser.add_argument(
-        "--precision", choices=("float32", "bfloat16", "float16"), default="float32"
-    )
-    parser.add_argument(
-        "--files-from",
-        type=Path,
-        metavar="FILE",
-        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
-    )
-    parser.add_argument(
-        "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"
-    )
-    parser.add_argument(
-        "--threads", type=cli.positive_int, default=4, help="photos in memory at once"
-    )
-    parser.add_argument(
-        "--max-pixels",
-        type=cli.positive_int,
-        default=DEFAULT_MAX_PIXELS,
-        help="larger photos are refused before they are decoded",
-    )
+    add_weights_option(parser)
+    add_filling_options(parser)
+    add_list_and_ledger_options(parser)
+    add_threads_option(parser, "photos in memory at once")
+    add_max_pixels_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="make existing results again")
     parser.add_argument("--dry-run", action="store_true", help="show what belongs together")
     return parser.parse_args()

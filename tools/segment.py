@@ -17,17 +17,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pconv_hpc import cli
-from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS
-from pconv_hpc.erasing.choices import (
-    Choices,
-    parse_box,
-    parse_number,
-    parse_point,
-    read_choices,
+from pconv_hpc.arguments.files import (
+    add_list_and_ledger_options,
+    add_max_pixels_option,
+    add_threads_option,
 )
-from pconv_hpc.erasing.mask_shaping import MASK_SHAPES
+from pconv_hpc.arguments.segment import (
+    add_mask_options,
+    add_network_options,
+    add_selection_options,
+    selection_of,
+)
+from pconv_hpc.erasing.choices import Choices, read_choices
 from pconv_hpc.erasing.segment_files import Places, find_photos, places, read_list
-from pconv_hpc.erasing.select import Selection
 from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
 from pconv_hpc.stop_request import StopRequest
@@ -60,16 +62,7 @@ _SHOWN = 5  # names of a long list
 def main() -> int:
     """Parse, find the photos, segment them."""
     arguments = _parse()
-    general = Selection(
-        clicks=tuple(arguments.click),
-        numbers=tuple(arguments.number),
-        classes=tuple(name.strip() for name in arguments.classes.split(",") if name.strip()),
-        box=arguments.box,
-        largest=arguments.largest,
-        every=arguments.all,
-        min_score=arguments.min_score,
-        tolerance=arguments.tolerance,
-    )
+    general = selection_of(arguments)
     per_image = read_choices(arguments.choices, general) if arguments.choices else {}
     photos = _photos(arguments, set(per_image))
     if arguments.dry_run:
@@ -85,116 +78,16 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("images", type=Path, help="photo, or folder of photos")
     parser.add_argument("out", type=Path, help="folder for the results")
 
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--config",
-        help="configuration of MMDetection: a file, or the name of one it ships; a configuration "
-        "is Python code that is run (default: Mask R-CNN R50-FPN on COCO)",
-    )
-    network.add_argument("--checkpoint", type=Path, help="its weights, .pth; no code in it is run")
-    network.add_argument("--device", help="cpu, cuda or cuda:1 (default: the GPU if there is one)")
-    network.add_argument(
-        "--batch-size",
-        type=cli.positive_int,
-        help="photos the network is given at once (default: 8 on a GPU, 1 without)",
-    )
-
-    choice = parser.add_argument_group("what to select (several of these narrow it down)")
-    choice.add_argument(
-        "--click",
-        type=parse_point,
-        action="append",
-        default=[],
-        metavar="X,Y",
-        help="the object at this pixel; may be given many times",
-    )
-    choice.add_argument(
-        "--number",
-        type=parse_number,
-        action="append",
-        default=[],
-        metavar="N",
-        help="the object with this number in the overlay; may be given many times",
-    )
-    choice.add_argument(
-        "--classes", default="", metavar="A,B", help="objects of these classes, as person,car"
-    )
-    choice.add_argument(
-        "--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="objects at least half inside"
-    )
-    choice.add_argument(
-        "--largest",
-        type=cli.positive_int,
-        nargs="?",
-        const=1,
-        metavar="N",
-        help="the N largest of them (1 if no number is given)",
-    )
-    choice.add_argument("--all", action="store_true", help="all objects")
-    choice.add_argument(
-        "--min-score", type=_score, default=0.5, help="only objects this certain, 0 to 1"
-    )
-    choice.add_argument(
-        "--tolerance",
-        type=float,
-        metavar="PX",
-        help="how far a click may miss an object (default: 2%% of the longer side)",
-    )
-    choice.add_argument(
-        "--choices", type=Path, metavar="CSV", help="table of what to select in which photo"
-    )
-
-    shaping = parser.add_argument_group("masks")
-    shaping.add_argument(
-        "--mask",
-        choices=MASK_SHAPES,
-        default="dilate",
-        help="exact: as found; dilate: grown; box, hull: grown rectangle or convex hull",
-    )
-    shaping.add_argument(
-        "--dilate",
-        type=_pixels,
-        metavar="PX",
-        help="by how much masks are grown (default: 5%% of the object's size, at least 3)",
-    )
-    shaping.add_argument("--overlay", action="store_true", help="draw pictures to choose from")
-
+    add_network_options(parser)
+    add_selection_options(parser)
+    add_mask_options(parser)
     work = parser.add_argument_group("work")
-    work.add_argument(
-        "--files-from",
-        type=Path,
-        metavar="FILE",
-        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
-    )
-    work.add_argument(
-        "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"
-    )
-    work.add_argument(
-        "--threads", type=cli.positive_int, default=4, help="threads that read and write files"
-    )
-    work.add_argument(
-        "--max-pixels",
-        type=cli.positive_int,
-        default=DEFAULT_MAX_PIXELS,
-        help="larger photos are refused before they are decoded",
-    )
+    add_list_and_ledger_options(work)
+    add_threads_option(work, "threads that read and write files")
+    add_max_pixels_option(work)
     work.add_argument("--overwrite", action="store_true", help="make existing results again")
     work.add_argument("--dry-run", action="store_true", help="only list the photos")
     return parser.parse_args()
-
-
-def _score(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def _pixels(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return value
 
 
 def _photos(arguments: argparse.Namespace, chosen: set[str]) -> list[Places]:

@@ -1,11 +1,25 @@
-"""The options by which photos are read."""
+"""The options by which a stage of erasing is told about files."""
 
 import argparse
+from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS
 
 _Container = argparse.ArgumentParser | argparse._ArgumentGroup
+
+
+def add_list_and_ledger_options(parser: _Container) -> None:
+    """Add by what one task of many is given its photos, and where it accounts for them."""
+    parser.add_argument(
+        "--files-from",
+        type=Path,
+        metavar="FILE",
+        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
+    )
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"
+    )
 
 
 def add_threads_option(parser: _Container, description: str) -> argparse.Action:
