@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import numpy as np
 import torch
 
 from pconv_hpc.atomic import sha256_of
-from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.weights_catalog import CATALOG
+from pconv_hpc.erasing.network_files import DEFAULT_CONFIG, default_checkpoint, find_config
+from pconv_hpc.errors import UsageError
 
 with (
     open(os.devnull, "w") as _silence,
@@ -31,9 +30,6 @@ with (
     from mmengine.config import Config
     from mmengine.logging.history_buffer import HistoryBuffer
     from mmengine.model import revert_sync_batchnorm
-
-DEFAULT_CONFIG = "mask-rcnn_r50_fpn_2x_coco"
-DEFAULT_CHECKPOINT = Path("weights") / CATALOG["mask_rcnn"][0].name
 
 
 def _nothing(owner: object, name: str) -> None:
@@ -75,29 +71,6 @@ class Detector:
     description: str
 
 
-def find_config(config: str | Path) -> Path:
-    """Return the file of a configuration: a path, or the name of one that MMDetection ships.
-
-    Raises:
-        UsageError: there is none.
-    """
-    path = Path(config)
-    if path.is_file():
-        return path
-    spec = find_spec("mmdet")
-    if spec is None or spec.origin is None:
-        raise PconvError("MMDetection is not installed; `tools/install.py --profile erase` does it")
-    shipped = Path(spec.origin).parent / ".mim" / "configs"
-    name = path.name.removesuffix(".py")
-    found = sorted(shipped.glob(f"*/{name}.py")) if re.fullmatch(r"[\w.-]+", str(config)) else []
-    if not found:
-        raise UsageError(
-            f"{config}: no such file, and no configuration of that name in {shipped}; expected a "
-            f"file, or a name such as {DEFAULT_CONFIG}"
-        )
-    return found[0]
-
-
 def load_detector(
     config: str | Path | None = None,
     checkpoint: Path | None = None,
@@ -117,7 +90,7 @@ def load_detector(
         UsageError: a file is missing or does not fit; the message says what to do.
     """
     if checkpoint is None:
-        checkpoint = _default_checkpoint(config)
+        checkpoint = default_checkpoint(config)
     config_path = find_config(config or DEFAULT_CONFIG)
     weights = read_checkpoint(checkpoint)
     register_all_modules(init_default_scope=True)
@@ -169,18 +142,6 @@ def _why_refused(error: pickle.UnpicklingError) -> str:
         "checkpoints is never run here. If you trust where it comes from, docs/segment.md shows "
         "how to write its weights to a file that holds nothing else"
     )
-
-
-def _default_checkpoint(config: str | Path | None) -> Path:
-    if config not in (None, DEFAULT_CONFIG):
-        raise UsageError(f"--config {config} needs the weights that belong to it: --checkpoint")
-    if not DEFAULT_CHECKPOINT.is_file():
-        raise UsageError(
-            f"{DEFAULT_CHECKPOINT}: the weights of Mask R-CNN are not there. Fetch them once, on a "
-            "machine with internet:\n  python tools/fetch_weights.py mask_rcnn\nor name a file "
-            "with --checkpoint"
-        )
-    return DEFAULT_CHECKPOINT
 
 
 def _read_config(path: Path) -> Config:
