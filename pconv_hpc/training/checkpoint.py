@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
@@ -27,7 +28,7 @@ from pconv_hpc.training.checkpoint_files import (
 
 _LOG = logging.getLogger(__name__)
 
-Arrays = Mapping[str, Mapping[str, np.ndarray]]
+Arrays = Mapping[str, Mapping[str, ArrayLike]]
 
 
 class CheckpointStore:
@@ -45,6 +46,7 @@ class CheckpointStore:
     def save(self, step: int, arrays: Arrays, description: Mapping[str, Any]) -> None:
         """Write a checkpoint in a thread of its own, after the one before is written.
 
+        ``arrays`` are ``{group: {path: array or tensor}}`` that nobody changes any more;
         ``description`` is JSON data; ``best`` in it marks the one that pruning never takes.
 
         Raises:
@@ -55,6 +57,11 @@ class CheckpointStore:
             target=self._write_catching, args=(step, arrays, dict(description)), name="checkpoint"
         )
         self._thread.start()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a checkpoint is being written at this moment."""
+        return self._thread is not None and self._thread.is_alive()
 
     def annotate(self, step: int, description: Mapping[str, Any]) -> None:
         """Describe an existing checkpoint anew; its arrays stay, for they follow from the step."""
@@ -88,7 +95,11 @@ class CheckpointStore:
 
     def _write(self, step: int, arrays: Arrays, description: dict[str, Any]) -> None:
         path, description_path = self._paths(step)
-        for name, array in arrays["model"].items():
+        host = {
+            group: {name: np.asarray(array) for name, array in values.items()}
+            for group, values in arrays.items()
+        }
+        for name, array in host["model"].items():
             if not np.isfinite(array).all():
                 raise PconvError(f"after step {step} {name!r} holds values that are not finite")
         with atomic.atomic_path(path) as temporary:
@@ -96,7 +107,7 @@ class CheckpointStore:
                 file.attrs["format"] = CHECKPOINT_FORMAT
                 file.attrs["format_version"] = FORMAT_VERSION
                 file.attrs["model_config"] = json.dumps(description["config"]["model"])
-                for group, values in arrays.items():
+                for group, values in host.items():
                     write_arrays(file.create_group(group), values)
             digest = atomic.sha256_of(temporary)
         described = {"step": step, "file": path.name, "sha256": digest, **description}

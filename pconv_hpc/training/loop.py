@@ -17,13 +17,19 @@ from pconv_hpc.config import RunConfig, config_to_mapping
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.errors import Interrupted, PconvError
 from pconv_hpc.hdf5 import h5py
-from pconv_hpc.model.weights import save_weights, variable_arrays
+from pconv_hpc.model.weights import save_weights
 from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.monitor import Monitor
 from pconv_hpc.training.run_folder import RunFolder, Status
-from pconv_hpc.training.step import StepResult, TrainingStep, read_outcome, variable_groups
+from pconv_hpc.training.step import (
+    StepResult,
+    TrainingStep,
+    read_outcome,
+    variable_groups,
+    variable_snapshots,
+)
 from pconv_hpc.training.validation import Validator, is_better
 
 _LOG = logging.getLogger(__name__)
@@ -145,7 +151,7 @@ class TrainingLoop:
                 self.store.annotate(self.progress.step, description)
             else:
                 groups = variable_groups(self.model, self.optimizer)
-                arrays = {name: variable_arrays(group) for name, group in groups.items()}
+                arrays = {name: variable_snapshots(group) for name, group in groups.items()}
                 self.store.save(self.progress.step, arrays, description)
             if wait:
                 self.store.wait()

@@ -176,3 +176,12 @@ def variable_groups(
 ) -> dict[str, Sequence[Any]]:
     """Return every variable a checkpoint holds, in the two groups it is stored under."""
     return {"model": model.variables, "optimizer": optimizer.variables}
+
+
+def variable_snapshots(variables: Sequence[Any]) -> dict[str, tf.Tensor]:
+    """Return the present values of Keras variables, without copying them: ``{path: tensor}``.
+
+    TensorFlow writes a variable's next value elsewhere while somebody holds the one before. Copying
+    hundreds of megabytes to the host is thus left to whoever reads the tensors, and to its thread.
+    """
+    return {variable.path: variable.value.read_value() for variable in variables}

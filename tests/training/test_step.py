@@ -19,6 +19,8 @@ from pconv_hpc.training.step import (
     as_tensor,
     build_optimizer,
     read_outcome,
+    variable_groups,
+    variable_snapshots,
 )
 
 
@@ -154,3 +156,28 @@ def test_any_array_becomes_a_tensor_and_outlives_its_name() -> None:
     del aligned, array
     np.testing.assert_array_equal(as_tensor(aligned_empty((0, 2))).shape, (0, 2))
     assert tensor[59] == 59
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_snapshot_keeps_its_values_while_training_goes_on(compiled: bool) -> None:
+    keras.utils.set_random_seed(3)
+    config = config_of(jit_compile=compiled)
+    model = build_pconv_unet(dataclasses.replace(config.model, levels=3))  # with batch norm
+    optimizer = build_optimizer(
+        config.optimizer, global_batch_size=6, total_steps=10, precision="float32"
+    )
+    optimizer.build(model.trainable_variables)
+    loss = InpaintingLoss(config.loss, None)
+    step = TrainingStep(model=model, loss=loss, optimizer=optimizer, ranks=Ranks({}), config=config)
+    groups = variable_groups(model, optimizer)
+    variables = [v for group in groups.values() for v in group]
+    for _ in range(3):
+        step(batch_of(), stop=False, save=False)
+        expected = {v.path: np.array(keras.ops.convert_to_numpy(v)) for v in variables}
+        found = {k: v for group in groups.values() for k, v in variable_snapshots(group).items()}
+        for _ in range(2):
+            read_outcome(step(batch_of(), stop=False, save=False))
+        for path, values in expected.items():
+            np.testing.assert_array_equal(np.asarray(found[path]), values, err_msg=path)
+        changed = [np.any(expected[v.path] != keras.ops.convert_to_numpy(v)) for v in variables]
+        assert sum(changed) > len(model.trainable_variables)
