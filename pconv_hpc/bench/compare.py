@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Work = Callable[[], object]
+Quantity = Literal["time", "memory", "speed"]
 
 
 @dataclass(frozen=True)
@@ -14,20 +15,26 @@ class Comparison:
     """What is compared with what, and what the ratio should be.
 
     ``ours`` and ``reference`` do the same amount of work when called. ``goal`` bounds the ratio of
-    times (ours / reference) where ``quantity`` is ``time``, and of speeds where it is ``speed``.
+    times or of memory (ours / reference) from above, and that of speeds from below.
+
+    ``self_measured``: the two return what they cost as a number, rather than being timed.
     """
 
     name: str
     against: str
     ours: Work
     reference: Work
-    quantity: Literal["time", "speed"]
+    quantity: Quantity
     goal: float
+    self_measured: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one comparison; ``ratio`` is the median over the rounds."""
+    """The outcome of one comparison; ``ratio`` is the median over the rounds.
+
+    ``ours`` and ``reference`` are medians of what the sides cost: seconds, or MiB.
+    """
 
     name: str
     against: str
@@ -36,17 +43,17 @@ class Result:
     ratio: float
     lowest: float
     highest: float
-    ours_seconds: float
-    reference_seconds: float
+    ours: float
+    reference: float
 
     @property
     def reached(self) -> bool:
         """Whether the median meets the goal."""
-        return self.ratio <= self.goal if self.quantity == "time" else self.ratio >= self.goal
+        return self.ratio >= self.goal if self.quantity == "speed" else self.ratio <= self.goal
 
     def row(self) -> list[str]:
         """Return the cells of the printed table."""
-        bound = "≤" if self.quantity == "time" else "≥"
+        bound = "≥" if self.quantity == "speed" else "≤"
         return [
             self.name,
             self.against,
@@ -60,10 +67,11 @@ class Result:
 HEADER = ["what", "against", "ratio (median)", "range", "goal", ""]
 
 
-def _seconds(work: Work) -> float:
+def _cost(work: Work, *, self_measured: bool) -> float:
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    value = work()
+    seconds = time.perf_counter() - start
+    return float(value) if self_measured else seconds  # type: ignore[arg-type]
 
 
 def compare(comparison: Comparison, *, rounds: int) -> Result:
@@ -71,14 +79,18 @@ def compare(comparison: Comparison, *, rounds: int) -> Result:
 
     The order within a round alternates too: whoever is second finds warmer caches.
     """
+
+    def cost(work: Work) -> float:
+        return _cost(work, self_measured=comparison.self_measured)
+
     pairs: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         if number % 2:
-            ours = _seconds(comparison.ours)
-            reference = _seconds(comparison.reference)
+            ours = cost(comparison.ours)
+            reference = cost(comparison.reference)
         else:
-            reference = _seconds(comparison.reference)
-            ours = _seconds(comparison.ours)
+            reference = cost(comparison.reference)
+            ours = cost(comparison.ours)
         if number:
             pairs.append((ours, reference))
     inverted = comparison.quantity == "speed"
@@ -91,6 +103,6 @@ def compare(comparison: Comparison, *, rounds: int) -> Result:
         ratio=statistics.median(ratios),
         lowest=min(ratios),
         highest=max(ratios),
-        ours_seconds=statistics.median(ours for ours, _ in pairs),
-        reference_seconds=statistics.median(reference for _, reference in pairs),
+        ours=statistics.median(ours for ours, _ in pairs),
+        reference=statistics.median(reference for _, reference in pairs),
     )

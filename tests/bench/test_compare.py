@@ -51,8 +51,27 @@ def test_ratios_come_from_alternating_rounds(
     assert calls == ["reference", "ours", "ours", "reference"] * 2
     assert result.ratio == ratio
     assert result.reached is reached
-    assert (result.ours_seconds, result.reference_seconds) == (4.0, 2.0)
+    assert (result.ours, result.reference) == (4.0, 2.0)
     assert result.row()[-1] == ("reached" if reached else "missed")
+
+
+def test_work_may_measure_itself() -> None:
+    costs = iter([1.0, 1.0, 3.0, 2.0, 4.0, 6.0])  # the first round is not counted
+    result = compare(
+        Comparison(
+            name="a",
+            against="b",
+            ours=lambda: next(costs),
+            reference=lambda: next(costs),
+            quantity="memory",
+            goal=1.2,
+            self_measured=True,
+        ),
+        rounds=2,
+    )
+    assert (result.ours, result.reference) == (4.5, 3.0)
+    assert result.ratio == 1.5
+    assert not result.reached
 
 
 def test_the_plain_network_has_the_same_shape() -> None:

@@ -1,0 +1,96 @@
+"""A program that takes training steps and says what one costs, in a process of its own.
+
+    [mpirun -np N] python -m pconv_hpc.bench.steps [--plain] [--image-size S] [--batch B] …
+
+Prints one JSON object on rank 0: seconds_per_step (the median), peak_mib (most memory the process
+ever held) and start_mib (what it held before the first step).
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+
+_KIB_PER_MIB = 1024
+_WARM_UP_STEPS = 2
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plain", action="store_true", help="the U-Net of plain convolutions")
+    parser.add_argument("--image-size", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=4, help="over all ranks")
+    parser.add_argument("--base-channels", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=0, help="of each rank; 0: all cores")
+    parser.add_argument("--steps", type=int, default=5)
+    return parser.parse_args()
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
+
+
+def main() -> None:
+    """Take the steps and print what they cost."""
+    arguments = _parse()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    from pconv_hpc.bench.peers import build_plain_unet
+    from pconv_hpc.config import ModelConfig, config_from_mapping
+    from pconv_hpc.data.loader import Batch
+    from pconv_hpc.data.sampler import rank_slice
+    from pconv_hpc.model.losses import InpaintingLoss
+    from pconv_hpc.model.unet import build_pconv_unet
+    from pconv_hpc.training.distributed import Ranks
+    from pconv_hpc.training.step import TrainingStep, build_optimizer, read_outcome
+
+    ranks = Ranks()
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    size = arguments.image_size
+    config = config_from_mapping(
+        {
+            "model": {"levels": 7, "base_channels": arguments.base_channels},
+            "train": {"global_batch_size": arguments.batch, "max_batch_per_rank": arguments.batch},
+        }
+    )
+    shape: ModelConfig = config.model
+    model = build_plain_unet(shape, size) if arguments.plain else build_pconv_unet(shape)
+    optimizer = build_optimizer(
+        config.optimizer, global_batch_size=arguments.batch, total_steps=1000, precision="float32"
+    )
+    optimizer.build(model.trainable_variables)
+    step = TrainingStep(
+        model=model,
+        loss=InpaintingLoss(config.loss, None),
+        optimizer=optimizer,
+        ranks=ranks,
+        config=config,
+    )
+    rng = np.random.default_rng(0)
+    mine = rank_slice(arguments.batch, ranks.rank, ranks.size)
+    images = rng.integers(0, 256, (arguments.batch, size, size, 3), np.uint8)[mine]
+    masks = (rng.random((arguments.batch, size, size, 1)) > 0.3).astype(np.uint8)[mine]
+    start_mib = _peak_mib()
+    seconds = []
+    for number in range(arguments.steps + _WARM_UP_STEPS):
+        batch = Batch(number, images, masks, np.arange(len(images)))
+        began = time.perf_counter()
+        read_outcome(step(batch, stop=False, save=False))
+        seconds.append(time.perf_counter() - began)
+    if ranks.is_first:
+        cost = statistics.median(seconds[_WARM_UP_STEPS:])
+        found = {"seconds_per_step": cost, "peak_mib": _peak_mib(), "start_mib": start_mib}
+        json.dump(found, sys.stdout)
+        print(flush=True)
+    ranks.shutdown()
+
+
+if __name__ == "__main__":
+    main()
