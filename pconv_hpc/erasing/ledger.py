@@ -125,7 +125,7 @@ class Outcome:
         stage: of that row.
         reason: of its last failure.
         classes: how many objects of each class were selected; ``None`` before it was segmented.
-        failures: how often it failed.
+        failures: how often the stage that it is at failed on it.
         copied: whether an ``empty`` photo was copied to the results.
         time: of its last row, in seconds since 1970.
         attempt: the file of that row.
@@ -233,7 +233,7 @@ class SliceLedger:
         outcome.status, outcome.stage, outcome.time = status, stage, when
         outcome.attempt = name
         if status == "found":
-            outcome.classes = classes
+            outcome.classes, outcome.failures = classes, 0
         elif status == "failed":
             outcome.failures += 1
             outcome.reason = reason

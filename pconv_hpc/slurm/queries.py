@@ -74,7 +74,10 @@ def job_record(job_id: int | str) -> dict[str, str] | None:
     """
     answer = run_slurm(["scontrol", "show", "job", str(job_id)])
     if answer.returncode == 0:
-        return parse_job_record(answer.stdout)
+        # The number of an array, which is its last task's own too, shows all its tasks.
+        records = [parse_job_record(text) for text in answer.stdout.strip().split("\n\n")]
+        own = (record for record in records if record.get("JobId") == str(job_id))
+        return next(own, records[0])
     if "Invalid job id" in answer.stderr:
         return None
     raise PconvError(f"Slurm does not answer: {answer.stderr.strip()}")

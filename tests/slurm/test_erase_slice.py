@@ -1,33 +1,33 @@
-"""One slice of a folder of photos: its share, its command lines, its exit code."""
+"""What a task of the erase array is told, and how its slice is gone on with when it is stopped."""
 
 import itertools
 import os
-import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.segment_files import read_list
+from pconv_hpc.erasing.manifest import MANIFEST_NAME
 from pconv_hpc.errors import UsageError
-from pconv_hpc.slurm.erase_slice import EraseSlice, parse, requeue, run_slice, write_list
-from pconv_hpc.slurm.programs import Programs
+from pconv_hpc.slurm.erase_continuation import (
+    FRUITLESS_VARIABLE,
+    continue_task,
+    successor_command,
+    successor_environment,
+)
+from pconv_hpc.slurm.erase_work import open_work, parse_settings
+from pconv_hpc.slurm.queries import is_alive
+
+JOB = Path(__file__).parents[2] / "jobs" / "erase_array.sbatch"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "my photos").mkdir()
+    photos = tmp_path / "my photos"
+    photos.mkdir()
+    for index in range(9):
+        (photos / f"{index}.jpg").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def programs() -> Iterator[Programs]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    yield Programs()
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def array(task: int = 0, *, count: int = 4, last: int = 3, **more: str) -> dict[str, str]:
@@ -35,161 +35,230 @@ def array(task: int = 0, *, count: int = 4, last: int = 3, **more: str) -> dict[
     return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in variables.items()} | more
 
 
-@pytest.mark.parametrize(("num_photos", "num_slices"), [(0, 1), (3, 8), (64, 8), (101, 7)])
-def test_slices_share_the_photos(folder: Path, num_photos: int, num_slices: int) -> None:
-    photos = [f"{index:03}.jpg" for index in range(num_photos)]
-    environment = array(count=num_slices, last=num_slices - 1)
-    slices = []
-    for task in range(num_slices):
-        environment["SLURM_ARRAY_TASK_ID"] = str(task)
-        work = parse(["my photos", "out", "--weights", "w.h5"], environment)
-        slices.append(work.photos(photos))
-    assert sorted(itertools.chain(*slices)) == photos
-    assert max(map(len, slices)) - min(map(len, slices)) <= 1
+def test_tasks_share_the_photos(folder: Path) -> None:
+    names = []
+    for task in range(4):
+        manifest, number = open_work(
+            ["my photos", "out", "--weights", "w.h5", "--all"], array(task)
+        )
+        assert number == task
+        names.append([row.photo for row in manifest.photos(number)])
+    assert sorted(itertools.chain(*names)) == [f"{index}.jpg" for index in range(9)]
+    assert max(map(len, names)) - min(map(len, names)) <= 1
 
 
-def test_command_lines(folder: Path) -> None:
-    arguments = ["my photos", "an out", "--classes", "person", "--weights", "-w.h5", "--largest"]
-    more = ["--config=mask-rcnn_r50", "--checkpoint", "net.pth", "--num-slices", "9"]
-    with pytest.raises(UsageError, match="weights"):  # an option's value never begins with a dash
-        parse([*arguments, *more], array(2))
-    arguments[5] = "w 1.h5"
-    work = parse([*arguments, *more], array(2))
-
-    assert work.segment_command()[1:] == [
-        str(Path(__file__).parents[2] / "tools" / "segment.py"),
-        str(folder / "my photos"),
-        str(folder / "an out/found"),
-        f"--files-from={folder}/an out/slices/2-of-9.txt",
-        f"--checkpoint={folder}/net.pth",
-        "--config=mask-rcnn_r50",
-        *("--classes", "person", "--largest"),
-    ]
-    assert work.inpaint_command()[1:] == [
-        str(Path(__file__).parents[2] / "tools" / "inpaint.py"),
-        str(folder / "my photos"),
-        str(folder / "an out/found/masks"),
-        str(folder / "an out/erased"),
-        f"--files-from={folder}/an out/slices/2-of-9.txt",
-        f"--weights={folder}/w 1.h5",
-    ]
+def test_options_are_recorded_as_each_stage_takes_them(folder: Path) -> None:
+    (folder / "net.py").touch()
+    words = ["--weights", "w 1.h5", "--checkpoint=n.pth", "--config", "net.py", "--num-slices=2"]
+    words += ["--classes", "person, car", "--largest", "--box", "1,2,3,4", "--choices=table.csv"]
+    words += ["--segment-batch-size", "3", "--inpaint-batch-size=5", "--strategy", "full"]
+    words += ["--threads", "2", "--empty", "skip"]
+    manifest, number = open_work(["my photos", "out", *words], array(1))
+    settings = manifest.settings
+    assert (settings.weights, settings.checkpoint) == (folder / "w 1.h5", folder / "n.pth")
+    assert settings.config == str(folder / "net.py")
+    assert set(settings.segment_options) == {
+        "--classes=person, car",
+        "--largest=1",
+        "--box=1,2,3,4",
+        f"--choices={folder}/table.csv",
+        "--batch-size=3",
+        "--threads=2",
+    }
+    assert set(settings.inpaint_options) == {"--strategy=full", "--batch-size=5", "--threads=2"}
+    assert settings.empty == "skip"
+    assert (manifest.num_slices, number) == (2, 1)
 
 
 def test_everything_from_the_environment(folder: Path) -> None:
     names = {"IMAGES": "my photos", "OUT": "out", "WEIGHTS": "w.h5", "CHECKPOINT": "n.pth"}
-    work = parse(["--all"], array(1, **names))
-    assert (work.images, work.out) == (folder / "my photos", folder / "out")
-    assert (work.weights, work.checkpoint) == (folder / "w.h5", folder / "n.pth")
-    assert work.segment_options == ("--all",)
+    manifest, number = open_work(["--all"], array(1, CONFIG="mask-rcnn", **names))
+    assert (manifest.images, manifest.out, number) == (folder / "my photos", folder / "out", 1)
+    settings = manifest.settings
+    assert (settings.weights, settings.checkpoint) == (folder / "w.h5", folder / "n.pth")
+    assert (settings.config, settings.segment_options) == ("mask-rcnn", ("--all",))
+
+
+def test_what_is_recorded_needs_no_options(folder: Path) -> None:
+    given = ["my photos", "out", "--weights", "w.h5", "--classes", "person"]
+    manifest, _ = open_work(given, array(0))
+    for arguments, environment in (
+        (["out"], array(3, count=2, last=5)),  # --array=3,5
+        ([], array(3, count=1, last=3, OUT="out")),
+        (given, array(3, count=1, last=3)),
+    ):
+        assert open_work(arguments, environment) == (manifest, 3)
+    with pytest.raises(UsageError, match="slices: 4, now 8"):
+        open_work([*given, "--num-slices=8"], array(3))
+    with pytest.raises(UsageError, match="segment_options: --classes=person, now --classes=car"):
+        open_work([*given[:-1], "car"], array(3))
+    with pytest.raises(UsageError, match=r"task 4: .* has 4 slices"):
+        open_work(["out"], array(4, count=1, last=4))
 
 
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["my photos"], array(), "expected IMAGES OUT, found my photos"),
+        (["my photos"], array(), "no such file; expected the OUT folder"),
+        (["my photos", "--all"], array(), "expected IMAGES OUT"),
         ([], array(), "found nothing"),
         (["my photos", "out", "more"], array(), "expected IMAGES OUT"),
-        (["none", "out"], array(), "none: no such folder"),
-        (["my photos", "my photos"], array(), "a folder of its own"),
+        (["none", "out", "--all"], array(), "none: no such folder"),
+        (["my photos", "my photos", "--all"], array(), "a folder of its own"),
         (["my photos", "out", "--num-slices", "x"], array(), "--num-slices"),
-        (["my photos", "out", "--num-slices", "3"], array(3), "expected 0 to 2"),
-        (["my photos", "out", "--overwrite"], array(), "--overwrite: not possible"),
-        (["my photos", "out", "--files=x"], array(), "--files: not possible"),
-        (["my photos", "out"], {}, "no task of a job array"),
+        (["my photos", "out", "--num-slices", "3", "--all"], array(3), "expected 0 to 2"),
+        (["my photos", "out", "--overwrite"], array(), "--overwrite"),
+        (["my photos", "out", "--files-from=x"], array(), "--files-from"),
+        (["my photos", "out", "--min-score=7"], array(), "not between 0 and 1"),
+        (["my photos", "out"], array(), "nothing is selected"),
+        (["my photos", "out", "--all"], {}, "no task of a job array"),
         # --array=3,5 to repeat two of 64 is no array of 6 slices
-        (["my photos", "out"], array(3, count=2, last=5), "add --num-slices"),
+        (["my photos", "out", "--all"], array(3, count=2, last=5), "add --num-slices"),
     ],
 )
 def test_what_cannot_work_is_refused(
     folder: Path, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        parse(arguments, environment | {"WEIGHTS": "w.h5"})
+        open_work(arguments, environment | {"WEIGHTS": "w.h5"})
 
 
 def test_no_weights_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="no weights"):
-        parse(["my photos", "out"], array())
+        open_work(["my photos", "out"], array())
+    assert not (folder / "out" / MANIFEST_NAME).exists()
 
 
-def test_lists_hold_every_name_or_say_why_not(tmp_path: Path) -> None:
-    names = ["a b.jpg", "ä/#1.png", " c.jpg"]
-    write_list(tmp_path / "slices/list.txt", names)
-    assert read_list(tmp_path / "slices/list.txt", tmp_path) == names
-    for name in ("two\nlines.jpg", "odd\x85.jpg", os.fsdecode(b"latin\xe4.jpg")):
-        with pytest.raises(UsageError, match="rename"):
-            write_list(tmp_path / "bad.txt", [name])
-    assert not (tmp_path / "bad.txt").exists()
+def test_options_follow_the_tools_defaults() -> None:
+    settings, num_slices = parse_settings(["--weights=/w.h5", "--all"], {})
+    assert (settings.segment_options, settings.inpaint_options) == (("--all",), ())
+    assert num_slices is None
 
 
-class Scripted(EraseSlice):
-    """Two programs of the test's own."""
-
-    def segment_command(self) -> list[str]:
-        return [sys.executable, "-c", self.segment_options[0]]
-
-    def inpaint_command(self) -> list[str]:
-        return [sys.executable, "-c", self.segment_options[1]]
-
-
-_TOLD = """
-import os, signal, sys, time
-signal.signal(signal.SIGUSR2, lambda *_: sys.exit(75))
-os.kill(os.getppid(), signal.SIGUSR2)
-time.sleep(60)
-"""
-_KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-_TOLD_EARLY = "import os, signal, time; os.kill(os.getppid(), signal.SIGUSR2); time.sleep(60)"
+RECORD = {
+    "JobId": "9",
+    "JobName": "pconv-erase",
+    "JobState": "RUNNING",
+    "NumNodes": "1-1",
+    "NtasksPerN:B:S:C": "1:0:*:*",
+    "CPUs/Task": "8",
+    "MinMemoryNode": "48G",
+    "TimeLimit": "08:00:00",
+    "Partition": "gpu",
+    "TresPerNode": "gres:gpu:a100:1",
+    "StdOut": "/a b/100%-7_3.out",
+}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "code", "is_second_run"),
-    [
-        ("", "", 0, True),
-        ("exit(1)", "", 1, True),
-        ("", "exit(1)", 1, True),
-        ("exit(2)", "", 2, False),
-        (_KILLED, "", 1, False),
-        (_TOLD, "", 75, False),
-        (_TOLD_EARLY, "", 75, False),  # before it could catch the signal
-        ("import os; os.kill(os.getppid(), 12)", "", 75, False),
-        ("exit(1)", _TOLD, 75, True),
-    ],
-)
-def test_exit_codes(
-    tmp_path: Path, programs: Programs, first: str, second: str, code: int, is_second_run: bool
+def test_a_successor_is_like_the_task_and_waits_for_its_end() -> None:
+    assert successor_command(Path("/an out"), "7_3", "3", RECORD) == [
+        "sbatch",
+        "--parsable",
+        "--array=3",
+        "--dependency=afterany:7_3",
+        "--job-name=pconv-erase",
+        "--nodes=1",
+        "--ntasks-per-node=1",
+        "--cpus-per-task=8",
+        "--mem=48G",
+        "--time=08:00:00",
+        "--partition=gpu",
+        "--gres=gpu:a100:1",
+        "--output=/a b/100%%-7_3.out",
+        str(JOB),
+        "/an out",
+    ]
+
+
+def test_a_successor_inherits_what_the_user_set_and_nothing_of_the_job() -> None:
+    environment = {"SLURM_JOB_ID": "7", "SRUN_CPUS_PER_TASK": "1", "PMIX_RANK": "0"}
+    environment |= {"PCONV_SITE": "site.sh", "SLURM_CONF": "slurm.conf", FRUITLESS_VARIABLE: "1"}
+    assert successor_environment(environment) == {
+        "PCONV_SITE": "site.sh",
+        "SLURM_CONF": "slurm.conf",
+    }
+
+
+class FakeSlurm:
+    """``scontrol`` and ``sbatch`` that note how they are called."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._calls = folder / "calls"
+        self._monkeypatch = monkeypatch
+        note = f'#!/bin/sh\necho "$(basename "$0") $*" >> "{self._calls}"\n'
+        scripts = {
+            "scontrol": 'if [ "$1" = requeue ]; then echo "$REFUSAL" >&2; test -z "$REFUSAL"; exit;'
+            ' fi\necho "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=None"\n',
+            "sbatch": f'echo "fruitless ${FRUITLESS_VARIABLE}" >> "{self._calls}"\n'
+            'echo "$SBATCH_REFUSAL" >&2; test -z "$SBATCH_REFUSAL" && echo 12\n',
+        }
+        for name, script in scripts.items():
+            (folder / name).write_text(note + script)
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+    def answer(self, *, state: str = "RUNNING", refusal: str = "", sbatch: str = "") -> None:
+        for name, value in (("STATE", state), ("REFUSAL", refusal), ("SBATCH_REFUSAL", sbatch)):
+            self._monkeypatch.setenv(name, value)
+
+    def calls(self) -> list[str]:
+        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
+        self._calls.unlink(missing_ok=True)
+        return [line for line in lines if not line.startswith("scontrol show")]
+
+
+TASK = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "7"}
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    return FakeSlurm(tmp_path, monkeypatch)
+
+
+def say(environment: dict[str, str], *, has_progress: bool = True) -> str:
+    return continue_task(Path("/out"), {**os.environ, **environment}, has_progress=has_progress)
+
+
+def test_only_this_task_is_requeued(slurm: FakeSlurm) -> None:
+    slurm.answer()
+    assert "next start continues" in say(TASK | {"SLURM_RESTART_COUNT": "1"})
+    assert "next start continues" in say(TASK, has_progress=False)
+    assert slurm.calls() == ["scontrol requeue 7_3", "scontrol requeue 7_3"]
+
+
+def test_what_was_cancelled_or_comes_to_nothing_is_not_continued(slurm: FakeSlurm) -> None:
+    slurm.answer(state="CANCELLED")
+    assert "ending this task" in say(TASK)
+    slurm.answer()
+    for again in ({"SLURM_RESTART_COUNT": "1"}, {FRUITLESS_VARIABLE: "1"}):
+        assert "finished nothing" in say(TASK | again, has_progress=False)
+    assert slurm.calls() == []
+
+
+def test_where_requeue_is_forbidden_a_successor_goes_on(slurm: FakeSlurm) -> None:
+    slurm.answer(refusal="Requeue is disabled")
+    assert say(TASK) == "not requeued (Requeue is disabled); job 12 continues"
+    requeue, sbatch, fruitless = slurm.calls()
+    assert requeue == "scontrol requeue 7_3"
+    assert sbatch.startswith("sbatch --parsable --array=3 --dependency=afterany:7_3 ")
+    assert sbatch.endswith(f" {JOB} /out")
+    assert fruitless == "fruitless "
+
+    assert "(PCONV_REQUEUE=no); job 12" in say(TASK | {"PCONV_REQUEUE": "no"}, has_progress=False)
+    _, fruitless = slurm.calls()
+    assert fruitless == "fruitless 1"
+
+    slurm.answer(refusal="no", sbatch="Access denied")
+    assert "Access denied" in say(TASK)
+
+
+def test_the_record_of_an_arrays_last_task_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = f"open({str(tmp_path / 'second')!r}, 'w')\n"
-    work = Scripted(
-        images=tmp_path,
-        out=tmp_path / "out",
-        weights=tmp_path,
-        number=0,
-        num_slices=1,
-        segment_options=(first, mark + second),
-    )
-    assert run_slice(work, programs) == code
-    assert (tmp_path / "second").exists() == is_second_run
-
-
-def test_only_this_task_is_requeued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text(
-        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\necho "JobId=7 JobName=x"\n'
-        f'echo "   JobState=$STATE Reason=None"\n'
-    )
-    scontrol.chmod(0o755)
+    records = [f"JobId={job} JobName=x\n   JobState={state}" for job, state in
+               ((9, "RUNNING"), (7, "COMPLETED"), (8, "RUNNING"))]  # fmt: skip
+    (tmp_path / "scontrol").write_text("#!/bin/sh\ncat <<END\n" + "\n\n".join(records) + "\nEND\n")
+    (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    environment = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "7"}
-    calls = tmp_path / "calls"
-
-    monkeypatch.setenv("STATE", "CANCELLED")
-    assert "ending" in requeue(environment, has_progress=True)
-    monkeypatch.setenv("STATE", "RUNNING")
-    again = environment | {"SLURM_RESTART_COUNT": "1"}
-    assert "finished nothing" in requeue(again, has_progress=False)
-    assert "PCONV_REQUEUE" in requeue(environment | {"PCONV_REQUEUE": "no"}, has_progress=True)
-    assert "requeue " not in calls.read_text()
-
-    assert "next start" in requeue(again, has_progress=True)
-    assert calls.read_text().splitlines()[-1] == "requeue 7_3"
+    assert not is_alive(7)
+    assert is_alive(8)

@@ -1,0 +1,154 @@
+"""What a task of ``jobs/erase_array.sbatch`` is to do: from its arguments and Slurm's variables."""
+
+import argparse
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pconv_hpc import cli
+from pconv_hpc.arguments.files import add_max_pixels_option, add_threads_option
+from pconv_hpc.arguments.inpaint import (
+    add_filling_options,
+    add_weights_option,
+    fill_settings_of,
+)
+from pconv_hpc.arguments.segment import (
+    add_mask_options,
+    add_network_options,
+    add_selection_options,
+    selection_of,
+)
+from pconv_hpc.arguments.words import option_words
+from pconv_hpc.erasing.manifest import (
+    MANIFEST_NAME,
+    EraseSettings,
+    Manifest,
+    build_manifest,
+    read_manifest,
+)
+from pconv_hpc.errors import UsageError
+
+_USAGE = (
+    "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --weights WEIGHTS …, or "
+    "sbatch --array=3,5 jobs/erase_array.sbatch OUT to go on with what OUT/manifest.json records"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"jobs/erase_array.sbatch: {message}")
+
+
+def open_work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Manifest, int]:
+    """Return the work and the number of this task's slice; make the manifest if there is none.
+
+    Args:
+        arguments: ``IMAGES OUT`` with options, or ``OUT`` alone; without either they are read from
+            ``IMAGES`` and ``OUT`` in the environment.
+        environment: Slurm's variables, and ``WEIGHTS``, ``CHECKPOINT`` and ``CONFIG`` for options
+            that are not given.
+
+    Raises:
+        UsageError: something is missing, or the array's indices do not fit the slices.
+    """
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    words = list(arguments[len(names) :])
+    if not names:
+        names = [environment[name] for name in ("IMAGES", "OUT") if environment.get(name)]
+    if len(names) == 1 and not words:
+        manifest = read_manifest(Path(names[0]))
+    elif len(names) == 2:
+        manifest = _build(Path(names[0]), Path(names[1]), words, environment)
+    else:
+        found = " ".join([*names, *words]) or "nothing"
+        raise UsageError(f"expected IMAGES OUT, or OUT alone, found {found}: {_USAGE}")
+    number = _task(environment)
+    if number >= manifest.num_slices:
+        raise UsageError(
+            f"task {number}: {manifest.out} has {manifest.num_slices} slices, expected 0 to "
+            f"{manifest.num_slices - 1}"
+        )
+    return manifest, number
+
+
+def _build(
+    images: Path, out: Path, words: Sequence[str], environment: Mapping[str, str]
+) -> Manifest:
+    settings, num_slices = parse_settings(words, environment)
+    if num_slices is None:
+        is_recorded = (out / MANIFEST_NAME).exists()
+        num_slices = read_manifest(out).num_slices if is_recorded else _count(environment)
+    return build_manifest(
+        images, out, num_slices=num_slices, settings=settings, environment=environment
+    )
+
+
+def parse_settings(
+    words: Sequence[str], environment: Mapping[str, str]
+) -> tuple[EraseSettings, int | None]:
+    """Return what options of the job describe, and ``--num-slices`` if it is among them.
+
+    Raises:
+        UsageError: an option is unknown, or weights or a selection are missing.
+    """
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--num-slices", type=cli.positive_int)
+    parser.add_argument("--empty", choices=("copy", "skip"), default="copy")
+    network = add_network_options(parser, prefix="segment-")
+    segment = network + add_selection_options(parser) + add_mask_options(parser)
+    weights = add_weights_option(parser)
+    inpaint = add_filling_options(parser, prefix="inpaint-")
+    both = [add_threads_option(parser, ""), add_max_pixels_option(parser)]
+    given = parser.parse_args(words)
+    for name, kind in (("weights", Path), ("checkpoint", Path), ("config", str)):
+        if getattr(given, name) is None and environment.get(name.upper()):
+            setattr(given, name, kind(environment[name.upper()]))
+    if given.weights is None:
+        raise UsageError("no weights: add --weights with a weight file or a run's folder")
+    if given.choices is None and selection_of(given).is_empty:
+        raise UsageError(
+            "nothing is selected: add --classes person, or --largest, --all, --choices table.csv"
+        )
+    fill_settings_of(given)  # to fail now if they cannot be
+    own = {weights.dest, "checkpoint", "config"}
+    settings = EraseSettings(
+        weights=given.weights.absolute(),
+        checkpoint=given.checkpoint.absolute() if given.checkpoint else None,
+        config=_absolute_config(given.config),
+        segment_options=tuple(
+            option_words(
+                [option for option in segment + both if option.dest not in own],
+                given,
+                prefix="segment-",
+            )
+        ),
+        inpaint_options=tuple(option_words(inpaint + both, given, prefix="inpaint-")),
+        empty=given.empty,
+    )
+    return settings, given.num_slices
+
+
+def _absolute_config(config: str | None) -> str | None:
+    """Return a configuration's name, or the absolute path of its file."""
+    return str(Path(config).absolute()) if config and Path(config).is_file() else config
+
+
+def _task(environment: Mapping[str, str]) -> int:
+    number = environment.get("SLURM_ARRAY_TASK_ID")
+    if number is None:
+        raise UsageError(f"this is no task of a job array: {_USAGE}")
+    return int(number)
+
+
+def _count(environment: Mapping[str, str]) -> int:
+    """Return how many slices an array that begins the work describes."""
+    number = _task(environment)
+    count, last = (int(environment[f"SLURM_ARRAY_TASK_{name}"]) for name in ("COUNT", "MAX"))
+    # Some indices of an array alone do not tell how many slices there are to be.
+    if count != last + 1:
+        raise UsageError(
+            f"task {number}: the array has {count} tasks, the last of them {last}, which does not "
+            "tell how many slices there are: use --array=0-N, or add --num-slices"
+        )
+    return count
