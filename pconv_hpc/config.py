@@ -39,6 +39,8 @@ class DataConfig:
     shuffle_block_images: int = 32  # images that lie together on disk are read together
     shuffle_window_blocks: int = 64  # blocks whose images are mixed with each other
     prefetch_batches: int = 4
+    # a photo whose checksum is wrong: stop with its name, or train on the others
+    on_damage: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self) -> None:
         _require(8 <= self.image_size <= 4096, "data.image_size must be between 8 and 4096")
@@ -56,7 +58,7 @@ class MasksConfig:
     strokes: float = 1.0  # weights of the three styles in what is drawn
     boxes: float = 0.0
     objects: float = 0.0
-    objects_from: str | None = None  # folder of mask PNGs whose silhouettes are used
+    objects_from: str | None = None  # silhouette file or folder of mask PNGs
     max_shift: float = 0.25  # random shift of a mask, as a share of its side
 
     def __post_init__(self) -> None:
@@ -69,8 +71,8 @@ class MasksConfig:
         _require(0 <= self.max_shift <= 1, "masks.max_shift must be between 0 and 1")
         _require(
             self.objects == 0 or self.train_bank is not None or self.objects_from is not None,
-            "masks.objects is above 0: name a folder of mask PNGs in masks.objects_from, "
-            "or a ready bank in masks.train_bank",
+            "masks.objects is above 0: name a silhouette file or a folder of mask PNGs in "
+            "masks.objects_from, or a ready bank in masks.train_bank",
         )
 
 

@@ -5,7 +5,7 @@ The masks fall evenly into six bins of the hole ratio, 1% to 60% of the image. S
 
   strokes  brush walks, lines and ellipses, as in Liu et al. 2018
   boxes    one to four rectangles, at times rotated, at times with round corners
-  objects  silhouettes from the mask PNGs in --objects-from, dilated by 1% to 6%
+  objects  silhouettes from --objects-from, dilated by 1% to 6%
   mixed    all of these in equal parts (objects only with --objects-from)
 
 A network that is to erase objects learns it from object masks: fine-tune on them.
@@ -26,7 +26,11 @@ _EXAMPLES = """\
   python tools/make_masks.py masks/strokes_256.h5 --num-masks 12000 --size 256 \\
       --contact-sheet masks/strokes_256.png
 
-  # object silhouettes from COCO's panoptic PNGs, drawn by 8 processes
+  # silhouettes that tools/harvest_masks.py found in the training photos
+  python tools/make_masks.py masks/objects_256.h5 --num-masks 12000 --size 256 \\
+      --style objects --objects-from masks/objects.h5
+
+  # silhouettes from COCO's panoptic PNGs, drawn by 8 processes
   python tools/make_masks.py masks/objects_256.h5 --num-masks 12000 --size 256 \\
       --style objects --objects-from coco/panoptic_train2017 --workers 8
 
@@ -48,8 +52,9 @@ def main() -> None:
     parser.add_argument(
         "--objects-from",
         type=Path,
-        metavar="DIR",
-        help="folder of mask PNGs: white objects on black, or label maps such as COCO panoptic",
+        metavar="PATH",
+        help="silhouette file of tools/harvest_masks.py, or folder of mask PNGs: white objects on "
+        "black, or label maps such as COCO panoptic",
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same masks")
     parser.add_argument(
@@ -93,7 +98,7 @@ def main() -> None:
 
 def _style_weights(style: str, objects_from: Path | None) -> dict[str, float]:
     if style == "objects" and objects_from is None:
-        raise UsageError("--style objects needs --objects-from, a folder of mask PNGs")
+        raise UsageError("--style objects needs --objects-from, a file or a folder of silhouettes")
     if style in ("strokes", "boxes") and objects_from is not None:
         raise UsageError(f"--objects-from is of no use with --style {style}")
     if style == "mixed":

@@ -21,7 +21,7 @@ Segment = NDArray[np.bool_]
 _MAX_PIXELS = 64_000_000
 _MODES = ("1", "L", "P", "I;16", "I", "LA", "RGB", "RGBA")
 
-_MIN_AREA, _MAX_AREA = 0.003, 0.5  # of the picture; smaller ones have no shape to speak of
+MIN_AREA, MAX_AREA = 0.003, 0.5  # of the picture; smaller ones have no shape to speak of
 _MIN_BOX_SHARE = 0.2  # of its bounding box: below it a label is scattered pieces, not an object
 _MAX_BORDER_SHARE = 0.25  # of the square root of its area: above it the picture's edge cut it off
 
@@ -93,16 +93,31 @@ def _is_mask(values: NDArray[np.int32], counts: NDArray[np.int64]) -> bool:
 
 def _fits(area: Any, num_pixels: int) -> Any:
     """Return whether an area, or each of an array of areas, is neither too small nor too large."""
-    return (area >= _MIN_AREA * num_pixels) & (area <= _MAX_AREA * num_pixels)
+    return (area >= MIN_AREA * num_pixels) & (area <= MAX_AREA * num_pixels)
 
 
 def _looks_like_an_object(segment: Segment) -> bool:
+    return is_in_one_piece(segment) and not is_cut_off(segment)
+
+
+def is_in_one_piece(segment: Segment) -> bool:
+    """Return whether an object, bool (H, W) with at least one pixel, fills enough of its box."""
     rows, columns = bounding_box(segment)
-    area = np.count_nonzero(segment)
     box = (rows.stop - rows.start) * (columns.stop - columns.start)
-    edges = (segment[0], segment[-1], segment[:, 0], segment[:, -1])
-    on_border = sum(np.count_nonzero(edge) for edge in edges)
-    return area >= _MIN_BOX_SHARE * box and on_border <= _MAX_BORDER_SHARE * math.sqrt(area)
+    return bool(np.count_nonzero(segment) >= _MIN_BOX_SHARE * box)
+
+
+def is_cut_off(segment: Segment, *, margin: int = 1) -> bool:
+    """Return whether an object, bool (H, W), seems to go on beyond the picture's edge.
+
+    Args:
+        segment: the object.
+        margin: pixels beside the edge that count as the edge; outlines that a network predicts may
+            end a little before it.
+    """
+    edges = (segment[:margin], segment[-margin:], segment[:, :margin].T, segment[:, -margin:].T)
+    on_border = sum(np.count_nonzero(edge.any(axis=0)) for edge in edges)
+    return bool(on_border > _MAX_BORDER_SHARE * math.sqrt(np.count_nonzero(segment)))
 
 
 def bounding_box(segment: Segment) -> tuple[slice, slice]:

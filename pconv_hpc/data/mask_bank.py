@@ -178,14 +178,14 @@ def draw_bank(
         num_masks: N >= 1.
         size: S, side of the masks in pixels.
         style_weights: share of each style of ``mask_drawing.STYLES``; missing ones are 0.
-        objects_from: folder of mask PNGs for the style ``objects``.
+        objects_from: silhouette file or folder of mask PNGs for the style ``objects``.
         seed: 0 <= seed < 2^64.
         workers: processes that draw; 1 draws in this process.
         show_progress: draw a progress bar on standard error.
 
     Raises:
-        UsageError: an argument is out of range, the folder cannot be used, or ``path`` is another
-            bank or no bank at all.
+        UsageError: an argument is out of range, ``objects_from`` cannot be used, or ``path`` is
+            another bank or no bank at all.
     """
     plan = MaskPlan(size=size, seed=seed, style_weights=style_weights)
     if not 1 <= num_masks <= _MAX_MASKS:
@@ -209,8 +209,8 @@ def load_silhouettes(plan: MaskPlan, objects_from: Path | None) -> Silhouettes |
     if plan.style_weights["objects"] == 0:
         return None
     if objects_from is None:
-        raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
-    return Silhouettes.from_folder(Path(objects_from), seed=plan.seed)
+        raise UsageError("object masks need a silhouette file or a folder of mask PNGs")
+    return Silhouettes.from_path(Path(objects_from), seed=plan.seed)
 
 
 def _recipe(plan: MaskPlan, silhouettes: Silhouettes | None) -> dict[str, str]:

@@ -137,7 +137,7 @@ def _shape_drawer(style: str, silhouettes: Silhouettes | None) -> ShapeDrawer:
     if style != "objects":
         return _SHAPE_DRAWERS[style]
     if silhouettes is None:
-        raise UsageError("object masks need a folder of mask PNGs to take silhouettes from")
+        raise UsageError("object masks need a silhouette file or a folder of mask PNGs")
     return silhouettes.draw
 
 

@@ -1,4 +1,4 @@
-"""Object silhouettes taken from a folder of mask PNGs, and holes in the shape of them."""
+"""Object silhouettes out of mask PNGs or a silhouette file, and holes in the shape of them."""
 
 import hashlib
 import math
@@ -10,6 +10,7 @@ from PIL import Image
 from pconv_hpc.data.label_maps import bounding_box, object_segments, read_labels
 from pconv_hpc.data.mask_shapes import Region, Shape
 from pconv_hpc.data.sampler import Stream, sample_hash
+from pconv_hpc.data.silhouette_file import SilhouetteFile
 from pconv_hpc.errors import UsageError
 
 _MAX_OBJECTS = 1024  # plenty of variety for a bank, and little memory
@@ -38,10 +39,19 @@ def _resize(shape: Shape, height: int, width: int) -> Shape:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)) > 127
 
 
+def scale_to_fit(shape: Shape, max_side: int) -> Shape:
+    """Return an outline scaled down so that no side is above ``max_side``; nothing may be left."""
+    scale = min(1.0, max_side / max(shape.shape))
+    if scale == 1:
+        return shape
+    height, width = (max(1, round(side * scale)) for side in shape.shape)
+    return _resize(shape, height, width)
+
+
 class Silhouettes:
     """A set of object outlines, each a bool array (h, w) cropped to the object.
 
-    Build it with :meth:`from_folder`. It pickles, so that worker processes share one reading.
+    Build it with :meth:`from_path`. It pickles, so that worker processes share one reading.
     """
 
     def __init__(self, shapes: list[Shape]) -> None:
@@ -49,6 +59,36 @@ class Silhouettes:
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+    @classmethod
+    def from_path(cls, path: Path, *, seed: int) -> "Silhouettes":
+        """Read up to 1,024 objects from a silhouette file or a folder of mask PNGs.
+
+        Raises:
+            UsageError: there is neither, or it cannot be used.
+        """
+        path = Path(path)
+        if path.is_dir():
+            return cls.from_folder(path, seed=seed)
+        if not path.is_file():
+            raise UsageError(
+                f"{path}: no such file or folder; expected a silhouette file of "
+                "tools/harvest_masks.py, or a folder with mask PNGs"
+            )
+        return cls.from_file(path, seed=seed)
+
+    @classmethod
+    def from_file(cls, path: Path, *, seed: int) -> "Silhouettes":
+        """Read up to 1,024 objects from a silhouette file; of more the seed chooses.
+
+        Raises:
+            UsageError: it is no silhouette file, or is damaged.
+        """
+        file = SilhouetteFile(path)
+        keys = sample_hash(seed, 0, np.arange(file.num_silhouettes), Stream.OBJECT_FILES)
+        chosen = np.argsort(keys, kind="stable")[:_MAX_OBJECTS]
+        shapes = (scale_to_fit(file.shape(int(index)), _MAX_SIDE) for index in chosen)
+        return cls([shape for shape in shapes if shape.any()])
 
     @classmethod
     def from_folder(cls, folder: Path, *, seed: int) -> "Silhouettes":
@@ -117,10 +157,7 @@ def _objects_of(path: Path) -> list[Shape]:
     labels = read_labels(path)
     found: list[Shape] = []
     for segment in object_segments(labels):
-        shape = segment[bounding_box(segment)]
-        scale = min(1.0, _MAX_SIDE / max(shape.shape))
-        if scale < 1:
-            shape = _resize(shape, *(max(1, round(side * scale)) for side in shape.shape))
+        shape = scale_to_fit(segment[bounding_box(segment)], _MAX_SIDE)
         if shape.any():
             found.append(np.ascontiguousarray(shape))
         if len(found) == _MAX_OBJECTS_PER_FILE:

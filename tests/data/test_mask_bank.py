@@ -12,8 +12,10 @@ from pconv_hpc.data import mask_bank
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank
 from pconv_hpc.data.mask_drawing import STYLES, MaskPlan, bin_of, draw_mask
 from pconv_hpc.data.mask_report import bank_table, contact_sheet, plan_table
+from pconv_hpc.data.silhouette_file import write_silhouettes
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import h5py
+from tests.data.drawn_silhouettes import RECIPE, drawn_silhouettes, write_drawn
 from tests.data.mask_folders import make_mask_folder
 
 SIZE = 35  # no multiple of 8: rows end within a byte
@@ -53,6 +55,16 @@ def test_a_bank_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
             workers=workers,
         )
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+def test_a_bank_is_drawn_from_a_silhouette_file(tmp_path: Path) -> None:
+    objects = write_drawn(tmp_path / "objects.h5")
+    bank = draw(tmp_path / "bank.h5", style_weights={"objects": 1.0}, objects_from=objects)
+    bank.verify()
+    assert set(bank.styles) == {STYLES.index("objects")}
+    write_silhouettes(objects, drawn_silhouettes()[:1], RECIPE)
+    with pytest.raises(UsageError, match="is another bank"):
+        draw(tmp_path / "bank.h5", style_weights={"objects": 1.0}, objects_from=objects)
 
 
 def test_a_longer_bank_begins_with_the_shorter_one(tmp_path: Path) -> None:
@@ -114,7 +126,7 @@ def test_a_file_that_is_no_bank_is_never_replaced(tmp_path: Path) -> None:
     [
         ({"num_masks": 0}, "0 masks are asked for"),
         ({"size": 4}, "expected 16 to 8192"),
-        ({"style_weights": {"objects": 1}}, "need a folder of mask PNGs"),
+        ({"style_weights": {"objects": 1}}, "need a silhouette file or a folder"),
         ({"style_weights": {"dots": 1}}, "no mask style dots"),
     ],
 )

@@ -103,7 +103,7 @@ def test_impossible_plans_are_refused(changes: dict[str, object], message: str) 
 
 def test_objects_without_silhouettes_are_refused() -> None:
     plan = MaskPlan(size=64, seed=0, style_weights={"objects": 1})
-    with pytest.raises(UsageError, match="need a folder of mask PNGs"):
+    with pytest.raises(UsageError, match="need a silhouette file or a folder"):
         draw_mask(plan, None, 0)
 
 

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.data.mask_shapes import Region
-from pconv_hpc.data.silhouettes import Silhouettes, dilate
+from pconv_hpc.data.silhouette_file import write_silhouettes
+from pconv_hpc.data.silhouettes import Silhouettes, dilate, scale_to_fit
 from pconv_hpc.errors import UsageError
+from tests.data.drawn_silhouettes import RECIPE, silhouette, write_drawn
 from tests.data.mask_folders import draw_disk, draw_figure, make_mask_folder
 
 
@@ -37,6 +39,39 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "black.png").write_bytes(b"junk")
     with pytest.raises(UsageError, match=r"black\.png: no PNG image"):
         Silhouettes.from_folder(tmp_path, seed=0)
+
+
+def test_a_silhouette_file_gives_the_same_outlines_as_the_masks_in_it(tmp_path: Path) -> None:
+    folder = make_mask_folder(tmp_path / "masks")
+    file = write_drawn(tmp_path / "objects.h5")
+    fingerprints = {
+        Silhouettes.from_path(path, seed=seed).fingerprint()
+        for path in (file, folder)
+        for seed in range(8)
+    }
+    assert len(fingerprints) == 2  # two outlines, in either order
+    with pytest.raises(UsageError, match="no such file or folder; expected a silhouette file"):
+        Silhouettes.from_path(tmp_path / "missing", seed=0)
+    (tmp_path / "mask.png").write_bytes((folder / "figure.png").read_bytes())
+    with pytest.raises(UsageError, match=r"mask\.png: not a readable HDF5 file"):
+        Silhouettes.from_path(tmp_path / "mask.png", seed=0)
+
+
+def test_of_a_large_file_the_seed_chooses(tmp_path: Path) -> None:
+    shapes = [np.ones((1 + n // 50, 1 + n % 50), np.bool_) for n in range(2000)]
+    write_silhouettes(tmp_path / "many.h5", [silhouette(shape) for shape in shapes], RECIPE)
+    first, second, again = (
+        Silhouettes.from_path(tmp_path / "many.h5", seed=seed) for seed in (0, 1, 0)
+    )
+    assert len(first) == len(second) == 1024
+    assert first.fingerprint() == again.fingerprint() != second.fingerprint()
+
+
+def test_scaling_keeps_what_fits() -> None:
+    shape = np.ones((40, 20), np.bool_)
+    assert scale_to_fit(shape, 40) is shape
+    assert scale_to_fit(shape, 10).shape == (10, 5)
+    assert scale_to_fit(np.ones((900, 1), np.bool_), 300).shape == (300, 1)
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 5, 9])

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.data.mask_bank import MaskBank
+from tests.data.drawn_silhouettes import write_drawn
 from tests.data.mask_folders import make_mask_folder
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_masks.py"
@@ -55,6 +56,18 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     assert "2 silhouettes from" in done.stdout
     assert done.stdout.count("100") >= 6
     assert not (tmp_path / "bank.h5").exists()
+
+
+def test_a_silhouette_file_is_taken_like_a_folder(tmp_path: Path) -> None:
+    objects = write_drawn(tmp_path / "objects.h5")
+    options = ("--num-masks", "12", "--size", "48", "--style", "objects", "--objects-from")
+    done = run_tool(tmp_path / "bank.h5", *options, objects)
+    assert done.returncode == 0, done.stderr
+    assert MaskBank(tmp_path / "bank.h5").num_masks == 12
+    (tmp_path / "junk.h5").write_bytes(b"junk")
+    refused = run_tool(tmp_path / "other.h5", *options, tmp_path / "junk.h5")
+    assert refused.returncode == 2
+    assert "junk.h5: not a readable HDF5 file" in refused.stderr
 
 
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
