@@ -8,17 +8,23 @@ from pconv_hpc.errors import UsageError
 
 def add_sbatch_options(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup, named: Mapping[str, str]
-) -> None:
+) -> list[argparse.Action]:
     """Add an option for each of ``named`` (name → description), and ``--sbatch`` for all others."""
-    for name, description in named.items():
+    options = [
         parser.add_argument(f"--{name}", default=argparse.SUPPRESS, help=f"sbatch: {description}")
-    parser.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION=VALUE",
-        help="any other of sbatch's long options, such as exclude=node7; may be given many times",
-    )
+        for name, description in named.items()
+    ]
+    return [
+        *options,
+        parser.add_argument(
+            "--sbatch",
+            action="append",
+            default=[],
+            metavar="OPTION=VALUE",
+            help="any other of sbatch's long options, such as exclude=node7; may be given many "
+            "times",
+        ),
+    ]
 
 
 def sbatch_options_of(arguments: argparse.Namespace, named: Mapping[str, str]) -> dict[str, str]:

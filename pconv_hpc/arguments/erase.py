@@ -1,0 +1,205 @@
+"""The options of ``tools/erase.py``, and the work on a folder that they describe."""
+
+import argparse
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pconv_hpc import cli
+from pconv_hpc.arguments.files import add_max_pixels_option, add_threads_option
+from pconv_hpc.arguments.inpaint import add_filling_options, add_weights_option
+from pconv_hpc.arguments.sbatch import add_sbatch_options
+from pconv_hpc.arguments.segment import (
+    add_mask_options,
+    add_network_options,
+    add_selection_options,
+    selection_of,
+)
+from pconv_hpc.arguments.words import option_words
+from pconv_hpc.erasing.choices import read_choices
+from pconv_hpc.erasing.manifest import EraseSettings
+from pconv_hpc.erasing.network_files import default_checkpoint, find_config
+from pconv_hpc.errors import UsageError
+from pconv_hpc.model.find_weights import find_weights
+
+Options = list[argparse.Action]
+
+SBATCH_OPTIONS = {
+    "time": "time limit of each start, such as 12:00:00",
+    "gres": "GPUs of each task, such as gpu:a100:1",
+    "cpus-per-task": "cores of each task",
+    "mem": "main memory of each task, such as 64G",
+    "partition": "partition to submit to",
+    "account": "account to charge",
+    "qos": "quality of service",
+}
+# What the manifest keeps under names of their own.
+_KEPT_BY_NAME = ("config", "checkpoint", "weights")
+
+
+@dataclass(frozen=True)
+class EraseOptions:
+    """The options of ``tools/erase.py`` by what they are for; some are for both stages.
+
+    Attributes:
+        segment: handed on to ``tools/segment.py``.
+        inpaint: handed on to ``tools/inpaint.py``.
+        photo: only for one photo.
+        folder: only for a folder.
+    """
+
+    segment: Options
+    inpaint: Options
+    photo: Options
+    folder: Options
+
+    def segment_words(self, arguments: argparse.Namespace) -> list[str]:
+        """Return what ``tools/segment.py`` is handed on."""
+        return option_words(self.segment, arguments, prefix="segment-")
+
+    def inpaint_words(self, arguments: argparse.Namespace) -> list[str]:
+        """Return what ``tools/inpaint.py`` is handed on."""
+        return option_words(self.inpaint, arguments, prefix="inpaint-")
+
+
+def add_erase_options(parser: argparse.ArgumentParser) -> EraseOptions:
+    """Add all options."""
+    segment = add_network_options(parser, prefix="segment-")
+    segment += add_selection_options(parser) + add_mask_options(parser)
+    filling = parser.add_argument_group("network that fills holes")
+    inpaint = [add_weights_option(filling), *add_filling_options(filling, prefix="inpaint-")]
+    work = parser.add_argument_group("work")
+    both = [
+        add_threads_option(work, "threads that read and write files"),
+        add_max_pixels_option(work),
+    ]
+    return EraseOptions(
+        segment=segment + both,
+        inpaint=inpaint + both,
+        photo=_add_photo_options(parser),
+        folder=_add_folder_options(parser),
+    )
+
+
+def _add_photo_options(parser: argparse.ArgumentParser) -> Options:
+    photo = parser.add_argument_group("one photo")
+    return [
+        photo.add_argument(
+            "--work", type=Path, metavar="DIR", help="keep objects, masks, pictures and logs here"
+        ),
+        photo.add_argument("--show", action="store_true", help="open the picture to choose from"),
+        photo.add_argument(
+            "--overwrite", action="store_true", help="replace a result that is there"
+        ),
+    ]
+
+
+def _add_folder_options(parser: argparse.ArgumentParser) -> Options:
+    folder = parser.add_argument_group("a folder")
+    return [
+        folder.add_argument(
+            "--tasks",
+            type=cli.positive_int,
+            metavar="N",
+            help="slices, each a task of the array (default: one for 2,000 photos, at most 1,000)",
+        ),
+        folder.add_argument(
+            "--max-running", type=cli.positive_int, metavar="N", help="tasks that may run at once"
+        ),
+        folder.add_argument(
+            "--empty",
+            choices=("copy", "skip"),
+            help="photos with nothing to erase: copy them to the results, or leave them out "
+            "(default: copy)",
+        ),
+        folder.add_argument(
+            "--local", action="store_true", help="do the work here, not as Slurm jobs"
+        ),
+        folder.add_argument(
+            "--dry-run", action="store_true", help="only say what would be done, write nothing"
+        ),
+        *add_sbatch_options(folder, SBATCH_OPTIONS),
+    ]
+
+
+def refuse_given(options: Options, arguments: argparse.Namespace, purpose: str) -> None:
+    """Raise ``UsageError`` where one of ``options``, which are for ``purpose``, was given."""
+    for option in options:
+        if getattr(arguments, option.dest, option.default) != option.default:
+            raise UsageError(f"{option.option_strings[0]} is for {purpose}")
+
+
+def erase_settings(
+    options: EraseOptions, arguments: argparse.Namespace, recorded: EraseSettings | None
+) -> EraseSettings:
+    """Return what is to be done to each photo of a folder, after checks that need no network.
+
+    Args:
+        options: what ``add_erase_options`` returned.
+        arguments: what was parsed.
+        recorded: what a manifest that is there says; taken where nothing was given.
+
+    Raises:
+        UsageError: something is missing, or nothing is selected.
+    """
+    segment = _without_named(options.segment)
+    inpaint = _without_named(options.inpaint)
+    segment_words = tuple(option_words(segment, arguments, prefix="segment-"))
+    inpaint_words = tuple(option_words(inpaint, arguments, prefix="inpaint-"))
+    named = [getattr(arguments, name) for name in _KEPT_BY_NAME]
+    if recorded is not None and not (segment_words or inpaint_words or any(named)):
+        settings = recorded
+    else:
+        _require_selection(arguments)
+        settings = EraseSettings(
+            weights=require_weights(arguments).absolute(),
+            checkpoint=_checkpoint(arguments).absolute(),
+            config=_config(arguments.config),
+            segment_options=segment_words,
+            inpaint_options=inpaint_words,
+            empty=arguments.empty or (recorded.empty if recorded else "copy"),
+        )
+    find_weights(settings.weights)
+    if settings.checkpoint is not None and not settings.checkpoint.is_file():
+        raise UsageError(f"{settings.checkpoint}: no such checkpoint")
+    return settings
+
+
+def require_weights(arguments: argparse.Namespace) -> Path:
+    """Return the weights that were given; raise ``UsageError`` where there are none."""
+    if arguments.weights is None:
+        raise UsageError(
+            "no weights: name a weight file or the folder of a training run with --weights; "
+            "tools/train.py makes them"
+        )
+    weights: Path = arguments.weights
+    find_weights(weights)
+    return weights
+
+
+def _without_named(options: Options) -> Options:
+    return [option for option in options if option.dest not in _KEPT_BY_NAME]
+
+
+def _require_selection(arguments: argparse.Namespace) -> None:
+    selection = selection_of(arguments)
+    if arguments.choices is not None:
+        read_choices(arguments.choices, selection)
+    elif selection.is_empty:
+        raise UsageError(
+            "nothing is selected: for a folder say what to erase, such as --classes person, --all "
+            "or --choices table.csv"
+        )
+
+
+def _checkpoint(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.checkpoint or default_checkpoint(arguments.config))
+
+
+def _config(config: str | None) -> str | None:
+    """Return a configuration's absolute path, or its name, which needs MMDetection to check."""
+    if config is None or Path(config).is_file():
+        return None if config is None else str(Path(config).absolute())
+    if find_spec("mmdet") is not None:  # else it may be in the environment of the jobs
+        find_config(config)
+    return config

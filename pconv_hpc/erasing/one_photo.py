@@ -1,0 +1,203 @@
+"""One photo from what a person points at to a result beside it, each stage a process of its own."""
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pconv_hpc import atomic
+from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS, decode_rgb
+from pconv_hpc.erasing.answers import answered_instances, describe_instances
+from pconv_hpc.erasing.instances import PhotoInstances, read_instances
+from pconv_hpc.erasing.mask_shaping import MaskShape, erase_mask
+from pconv_hpc.erasing.overlay import draw_overlay
+from pconv_hpc.erasing.segment_files import Places, places
+from pconv_hpc.erasing.stage_process import run_stage
+from pconv_hpc.errors import UsageError
+
+TOOLS = Path(__file__).parents[2] / "tools"
+PROMPT = "number(s) or x y (empty: quit): "
+
+
+def output_path(photo: Path, out: Path | None, *, overwrite: bool) -> Path:
+    """Return where the erased photo goes: by default beside the photo as ``NAME_erased``.
+
+    Args:
+        photo: the photo's file.
+        out: a folder, or a file name with the photo's own suffix.
+        overwrite: whether there may be something already.
+
+    Raises:
+        UsageError: there is something already, or the suffix asks for another format.
+    """
+    if out is None:
+        output = photo.with_name(f"{photo.stem}_erased{photo.suffix}")
+    elif out.is_dir() or not out.suffix:
+        output = out / photo.name
+    elif out.suffix.lower() == photo.suffix.lower():
+        output = out
+    else:
+        raise UsageError(
+            f"{out}: a result has its photo's format; expected a name that ends in "
+            f"{photo.suffix}, or a folder"
+        )
+    if output.exists() and (output.samefile(photo) or not overwrite):
+        hint = "name another" if output.samefile(photo) else "add --overwrite, or name another"
+        raise UsageError(f"{output}: is there already; {hint}")
+    return output
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePhoto:
+    """The work on one photo.
+
+    Attributes:
+        photo: its file.
+        output: where the result goes.
+        folder: for what lies between the two: instances, mask, overlay, logs.
+        segment_options: of ``tools/segment.py``, with what to select if that is known.
+        inpaint_options: of ``tools/inpaint.py``, with ``--weights``.
+        max_pixels: larger photos are refused before they are decoded.
+    """
+
+    photo: Path
+    output: Path
+    folder: Path
+    segment_options: Sequence[str]
+    inpaint_options: Sequence[str]
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @property
+    def places(self) -> Places:
+        """Where the photo's instances, mask and overlay are."""
+        return places(self.photo.parent.absolute(), self.photo.name, self.folder / "found")
+
+    def find(self) -> PhotoInstances:
+        """Find the objects, draw the overlay, and write the mask of what is selected, if any.
+
+        Raises:
+            PconvError: the program could not; the message is its own.
+        """
+        program = [sys.executable, str(TOOLS / "segment.py"), str(self.photo.absolute())]
+        folder = str((self.folder / "found").absolute())
+        command = [*program, folder, "--overlay", *self.segment_options]
+        run_stage(command, self.folder / "segment.log")
+        return read_instances(self.places.instances)
+
+    def erase(self) -> None:
+        """Erase what the mask marks.
+
+        Raises:
+            PconvError: the program could not; the message is its own.
+        """
+        program = [sys.executable, str(TOOLS / "inpaint.py"), str(self.photo.absolute())]
+        files = [str(self.places.mask.absolute()), str(self.output.absolute())]
+        command = [*program, *files, "--overwrite", *self.inpaint_options]
+        run_stage(command, self.folder / "inpaint.log")
+
+    def mark(
+        self,
+        found: PhotoInstances,
+        selected: Collection[int],
+        *,
+        shape: MaskShape,
+        dilation: int | None,
+    ) -> None:
+        """Write the mask of the selected instances, and the overlay with them outlined in red."""
+        mask = erase_mask(
+            [found.instances[index] for index in selected],
+            height=found.height,
+            width=found.width,
+            shape=shape,
+            dilation=dilation,
+        )
+        _save(self.places.mask, np.where(mask, np.uint8(255), np.uint8(0)))
+        image = decode_rgb(self.photo, max_pixels=self.max_pixels)
+        _save(self.places.overlay, draw_overlay(image, found.instances, selected))
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    with atomic.atomic_path(path, durable=False) as temporary:
+        Image.fromarray(pixels).save(temporary, "JPEG" if path.suffix == ".jpg" else "PNG")
+
+
+def erase_selected(work: OnePhoto, say: Callable[[str], None]) -> None:
+    """Erase what ``work.segment_options`` select.
+
+    Raises:
+        UsageError: they select nothing in this photo.
+        PconvError: a stage failed.
+    """
+    found = work.find()
+    if not found.selected:
+        table = describe_instances(found.instances) if found.instances else "no objects"
+        raise UsageError(f"{work.photo}: nothing there was selected; found were\n{table}")
+    say(f"to erase: {_names(found, found.selected)}")
+    work.erase()
+    say(f"written: {work.output}")
+
+
+def erase_answered(
+    work: OnePhoto,
+    *,
+    ask: Callable[[str], str],
+    say: Callable[[str], None],
+    show: Callable[[Path], None],
+    shape: MaskShape,
+    dilation: int | None,
+    is_patient: bool,
+) -> None:
+    """Show what is in a photo, ask what to erase, erase that, and ask again.
+
+    What was chosen before is erased too: every result is made from the photo itself.
+
+    Args:
+        work: without a selection.
+        ask: returns the answer to a prompt; raises EOFError where there is none.
+        say: tells a person.
+        show: opens a picture.
+        shape: of the mask.
+        dilation: of the mask, pixels; ``None``: by the size of each object.
+        is_patient: whether somebody is there who can give another answer to a wrong one.
+
+    Raises:
+        UsageError: there is nothing in the photo, or an answer is wrong and nobody is there.
+        PconvError: a stage failed.
+    """
+    found = work.find()
+    if not found.instances:
+        raise UsageError(f"{work.photo}: no objects were found in it; --min-score 0.1 finds more")
+    say(describe_instances(found.instances))
+    say(f"these numbers are in {work.places.overlay}")
+    show(work.places.overlay)
+    chosen: set[int] = set()
+    while answer := _answer(ask, say):
+        try:
+            meant = answered_instances(answer, found)
+        except UsageError as error:
+            if not is_patient:
+                raise
+            say(str(error))
+            continue
+        chosen |= set(meant)
+        say(f"to erase: {_names(found, sorted(chosen))}")
+        work.mark(found, chosen, shape=shape, dilation=dilation)
+        work.erase()
+        say(f"written: {work.output}")
+    if not chosen:
+        say("nothing was chosen, nothing was erased")
+
+
+def _answer(ask: Callable[[str], str], say: Callable[[str], None]) -> str:
+    try:
+        return ask(PROMPT).strip()
+    except EOFError:
+        say("")  # the prompt is left without an end of its line
+        return ""
+
+
+def _names(found: PhotoInstances, indices: Sequence[int]) -> str:
+    return ", ".join(f"{index + 1} {found.instances[index].class_name}" for index in indices)

@@ -1,0 +1,146 @@
+#!/usr/bin/env python
+"""Say how far a folder is that tools/erase.py erases from, what failed, and what is to be rerun.
+
+Slices that a task works on, or that wait in the queue, are never submitted again. A photo that
+failed three times is set aside; --retry-failed gives those another chance.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from pconv_hpc import cli
+from pconv_hpc.arguments.erase import SBATCH_OPTIONS
+from pconv_hpc.arguments.sbatch import add_sbatch_options, sbatch_options_of
+from pconv_hpc.erasing.manifest import read_manifest
+from pconv_hpc.erasing.slice_runner import forgive_failures
+from pconv_hpc.erasing.slice_summary import summarise
+from pconv_hpc.errors import UsageError
+from pconv_hpc.launch import shell_line
+from pconv_hpc.slurm.erase_status import EraseStatus, read_erase_status
+from pconv_hpc.slurm.erase_submission import Submission, like_the_last
+from pconv_hpc.slurm.erase_text import describe_status
+from pconv_hpc.slurm.resubmit import should_submit, site_file
+
+_EXAMPLES = """\
+  python tools/erase_status.py erased
+  python tools/erase_status.py erased --watch             # again every 10 seconds, until Ctrl-C
+  python tools/erase_status.py erased --resubmit --dry-run
+  python tools/erase_status.py erased --resubmit --time 02:00:00
+  python tools/erase_status.py erased --retry-failed --resubmit
+  python tools/erase_status.py erased --report            # erased/report.html
+  python tools/erase_status.py erased --json | jq .rerun
+"""
+
+
+def main() -> None:
+    """Parse, read, show, and submit what is to be rerun."""
+    arguments = _parse()
+    given = sbatch_options_of(arguments, SBATCH_OPTIONS)
+    if (given or arguments.max_running) and not arguments.resubmit:
+        raise UsageError("options of sbatch and --max-running need --resubmit")
+    if arguments.retry_failed:
+        _forgive(arguments.out, dry_run=arguments.dry_run)
+    _show(arguments, given, clear=False)
+    try:
+        while arguments.watch:
+            time.sleep(arguments.watch)
+            _show(arguments, given, clear=sys.stdout.isatty())
+    except KeyboardInterrupt:  # the way to end it
+        return
+    if arguments.report:
+        from pconv_hpc.evaluation.erase_report import write_erase_report  # slow to import
+
+        print(f"report      {write_erase_report(arguments.out)}")
+
+
+def _parse() -> argparse.Namespace:
+    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
+    parser.add_argument("out", type=Path, help="folder of the results")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--resubmit", action="store_true", help="submit the slices to be rerun")
+    what.add_argument(
+        "--watch",
+        type=cli.positive_int,
+        nargs="?",
+        const=10,
+        metavar="SECONDS",
+        help="show again every so many seconds (10), until Ctrl-C",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="let photos that were set aside be tried again"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs: one object")
+    parser.add_argument("--report", action="store_true", help="write OUT/report.html, a gallery")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    submitting = parser.add_argument_group("with --resubmit (default: as the last time)")
+    submitting.add_argument(
+        "--max-running", type=cli.positive_int, metavar="N", help="tasks that may run at once"
+    )
+    add_sbatch_options(submitting, SBATCH_OPTIONS)
+    return parser.parse_args()
+
+
+def _forgive(out: Path, *, dry_run: bool) -> None:
+    manifest = read_manifest(out)
+    count = 0
+    for number in range(manifest.num_slices):
+        try:
+            aside = summarise(manifest, number).set_aside
+            count += aside if dry_run or not aside else forgive_failures(manifest, number)
+        except UsageError as error:
+            print(f"left as they are: {error}", file=sys.stderr)
+    will = "would" if dry_run else "will"
+    print(f"{count} photos that were set aside {will} be tried again", file=sys.stderr)
+
+
+def _show(arguments: argparse.Namespace, given: dict[str, str], *, clear: bool) -> None:
+    status = read_erase_status(arguments.out)
+    submission = None
+    if status.rerun and should_submit(os.environ):
+        submission = like_the_last(
+            arguments.out.absolute(),
+            status.rerun,
+            max_running=arguments.max_running,
+            options=given,
+            site=site_file(os.environ),
+        )
+    if arguments.resubmit and status.rerun and submission is None:
+        raise UsageError(
+            f"--resubmit needs a Slurm that answers; to go on here: {_local_command(status)}"
+        )
+    if arguments.json:
+        text = json.dumps(_as_json(status, submission), indent=2)
+    else:
+        text = describe_status(status, _command(status, submission))
+    print(("\033[H\033[2J" if clear else "") + text, flush=True)
+    if arguments.resubmit and not arguments.dry_run:
+        said = "nothing is to be rerun" if submission is None else f"job {submission.submit()}"
+        print(f"submitted   {said}", file=sys.stderr if arguments.json else sys.stdout)
+
+
+def _command(status: EraseStatus, submission: Submission | None) -> str | None:
+    if submission is not None:
+        return submission.line
+    return _local_command(status) if status.rerun else None
+
+
+def _local_command(status: EraseStatus) -> str:
+    tool = str(Path(__file__).with_name("erase.py"))
+    return shell_line([sys.executable, tool, status.images, str(Path(status.out).absolute())])
+
+
+def _as_json(status: EraseStatus, submission: Submission | None) -> dict[str, object]:
+    return {
+        **dataclasses.asdict(status),
+        "state": status.state,
+        "command": _command(status, submission),
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)
