@@ -1,35 +1,112 @@
 #!/usr/bin/env python
-"""Measure how well a network fills holes in packed photos, by hole ratio.
+"""Measure how well networks and baselines fill holes, and whether erased objects leave ghosts.
 
-Every photo gets a fixed mask. Of the composite (the photo with its hole filled) L1 in the hole,
-PSNR and SSIM are measured, and written to OUT: errors.csv (a row a photo), results.json and
-report.html.
+Photos get fixed masks, chosen by the seed. Of every filled hole L1, PSNR, SSIM and LPIPS are
+measured, by hole ratio, kind of mask, and with and without holes at the border. Then an object is
+pasted on each photo and erased with each shape of mask, and what remains of its outline is
+measured. OUT gets report.html, results.json, errors.csv and ghosting.csv; docs/evaluate.md says
+what they hold.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc import atomic, cli
+from pconv_hpc import cli
 from pconv_hpc.stop_request import StopRequest
 
+_BASELINES = ("telea", "navier_stokes", "biharmonic", "mean")
 _EXAMPLES = """\
-  python tools/evaluate.py packed/val/index.json --weights runs/imagenet_256 --out evaluation
-  mpirun -np 8 python tools/evaluate.py packed/val/index.json --weights weights.h5 \\
-      --masks masks/val.h5 --out evaluation
+  python tools/evaluate.py photos/ --weights runs/imagenet_256 --out evaluation
+
+  # the baselines alone, at 256 x 256, six masks of each kind on a photo, real silhouettes
+  python tools/evaluate.py packed/val/index.json --size 256 --masks strokes objects \\
+      --masks-per-photo 6 --objects-from coco/panoptic_val2017 --out baselines
+
+  # two networks on the same holes, with a bank of one's own, shared by 8 ranks
+  mpirun -np 8 python tools/evaluate.py packed/val/index.json --weights runs/a runs/b \\
+      --masks masks/val.h5 --out comparison
+
   sbatch jobs/evaluate.sbatch packed/val/index.json evaluation --weights runs/imagenet_256
 """
 
 
 def main() -> None:
-    """Parse, measure on all ranks, write and print on the first."""
+    """Parse, measure on all ranks, print on the first."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("index", type=Path, help="index.json of packed photos")
-    parser.add_argument("--weights", type=Path, required=True, help="weight file or run folder")
+    parser.add_argument(
+        "images", type=Path, help="index.json of packed photos, or a folder of photos of any size"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--masks", type=Path, help="mask bank (default: strokes, drawn into OUT)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE|RUN_DIR",
+        help="weight files or run folders; without any, the baselines alone are measured",
+    )
+    parser.add_argument(
+        "--baselines",
+        nargs="*",
+        choices=_BASELINES,
+        default=list(_BASELINES),
+        help="what else to measure; nothing after it: none",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=("erase", "one-pass"),
+        default="erase",
+        help="how networks fill: as tools/inpaint.py does, or in one pass as in training",
+    )
+    parser.add_argument(
+        "--size",
+        type=cli.positive_int,
+        help="side of the photos in pixels (default: what the network was trained at, else 256)",
+    )
+    parser.add_argument(
+        "--working-size",
+        type=cli.positive_int,
+        help="side of what networks are given, in pixels (default: --size)",
+    )
+    parser.add_argument(
+        "--lpips",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE|DIR",
+        help=".npz files with LPIPS' weights (default: weights/lpips_alexnet.npz if it is there; "
+        "tools/fetch_weights.py lpips makes it)",
+    )
+    masks = parser.add_argument_group("masks")
+    masks.add_argument(
+        "--masks",
+        nargs="+",
+        default=["strokes", "boxes", "objects"],
+        metavar="KIND|BANK",
+        help="strokes, boxes, objects, or mask banks (tools/make_masks.py)",
+    )
+    masks.add_argument(
+        "--objects-from",
+        type=Path,
+        metavar="PATH",
+        help="folder of mask PNGs or silhouette file to take objects from (default: drawn figures)",
+    )
+    masks.add_argument(
+        "--masks-per-photo",
+        type=cli.positive_int,
+        default=1,
+        help="masks of each kind on a photo; 6 put one of each bin of hole ratios on every photo",
+    )
+    masks.add_argument("--seed", type=int, default=0, help="of photos, masks and objects")
     parser.add_argument("--num-images", type=cli.positive_int, default=1000, help="photos at most")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of masks")
+    parser.add_argument(
+        "--ghosting-photos",
+        type=int,
+        default=100,
+        help="photos on which an object is pasted and erased, at most; 0: none",
+    )
     parser.add_argument("--batch-size", type=cli.positive_int, default=8)
     arguments = parser.parse_args()
     with StopRequest() as stop_request:
@@ -37,62 +114,43 @@ def main() -> None:
 
 
 def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
-    from pconv_hpc.data.mask_bank import MaskBank, draw_bank
-    from pconv_hpc.data.shards import ShardReader
-    from pconv_hpc.evaluation.hole_error import measure_network, table_by_hole_ratio, write_errors
-    from pconv_hpc.evaluation.report import Report
-    from pconv_hpc.model.find_weights import find_weights
-    from pconv_hpc.model.weights import load_model
+    from pconv_hpc.evaluation.evaluation_report import ghost_table, overview_table
+    from pconv_hpc.evaluation.run import REPORT_NAME, EvaluationSettings, evaluate
     from pconv_hpc.mpi import World
 
+    settings = EvaluationSettings(
+        images=arguments.images,
+        out=arguments.out,
+        weights=arguments.weights,
+        baselines=arguments.baselines,
+        masks=arguments.masks,
+        objects_from=arguments.objects_from,
+        size=arguments.size,
+        working_size=arguments.working_size,
+        fill=arguments.fill,
+        lpips=arguments.lpips,
+        num_photos=arguments.num_images,
+        masks_per_photo=arguments.masks_per_photo,
+        num_ghost_photos=arguments.ghosting_photos,
+        seed=arguments.seed,
+        batch_size=arguments.batch_size,
+    )
     world = World(os.environ)
     with world.ending_together():
-        found = find_weights(arguments.weights)
-        model, _, metadata = load_model(found.path)
-        image_size = found.image_size or int(metadata.get("image_size", 256))
-        bank_path = arguments.masks or arguments.out / "masks.h5"
-        if arguments.masks is None and world.is_first:
-            draw_bank(
-                bank_path,
-                num_masks=240,
-                size=image_size,
-                style_weights={"strokes": 1.0},
-                seed=arguments.seed,
-            )
-        world.barrier()
-        with ShardReader(arguments.index) as reader:
-            part = measure_network(
-                lambda images, masks: model.predict_on_batch([images, masks]),
-                reader,
-                MaskBank(bank_path),
-                image_size=image_size,
-                num_images=arguments.num_images,
-                seed=arguments.seed,
-                batch_size=arguments.batch_size,
-                rank=world.rank,
-                num_ranks=world.size,
-                should_stop=lambda: stop_request.is_set,
-            )
-        parts = world.gather(part)
-    if parts is None:
+        results = evaluate(settings, world, should_stop=lambda: stop_request.is_set)
+    if results is None:
         return
-    errors = [error for rank_part in parts for error in rank_part]
-    write_errors(arguments.out / "errors.csv", errors)
-    header, rows = table_by_hole_ratio(errors)
-    report = Report("pconv_hpc: evaluation")
-    report.paragraph(
-        f"{arguments.weights} on {len(errors)} photos of {arguments.index}, {image_size} × "
-        f"{image_size} pixels, masks from {bank_path}, seed {arguments.seed}."
-    )
-    report.table(header, rows)
-    report.save(arguments.out / "report.html")
-    table: list[dict[str, object]] = [dict(zip(header, row, strict=True)) for row in rows]
-    described = {"weights": str(found.path), "image_size": image_size, "by_hole_ratio": table}
-    atomic.write_json(arguments.out / "results.json", described)
-    lines: list[list[object]] = [[*header], *rows]
-    for line in lines:
-        print("  ".join(f"{cell!s:>12}" for cell in line))
-    print(f"report: {arguments.out / 'report.html'}")
+    _print_table(*overview_table(results))
+    if results.ghosts:
+        print()
+        _print_table(*ghost_table(results))
+    print(f"\nreport: {arguments.out / REPORT_NAME}")
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -84,7 +85,7 @@ def write_figures(folder: Path, *, seed: int) -> None:
     for number in range(_NUM_FIGURES):
         image = Image.new("L", (_FIGURE_SIDE, _FIGURE_SIDE))
         draw = ImageDraw.Draw(image)
-        centre = np.full(2, _FIGURE_SIDE / 2)
+        centre: NDArray[np.float64] = np.full(2, _FIGURE_SIDE / 2)
         for _ in range(int(rng.integers(3, 6))):
             radii = rng.uniform(0.08, 0.2, 2) * _FIGURE_SIDE
             draw.ellipse((*(centre - radii), *(centre + radii)), fill=255)

@@ -1,117 +1,129 @@
-"""How well a network fills the holes of fixed photos: errors of the composite, by hole ratio."""
+"""Errors of filled holes against the truth, and their means by hole ratio."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from pconv_hpc import atomic
-from pconv_hpc.data.loader import ImageReader, validation_batches
-from pconv_hpc.data.mask_bank import MaskBank
 from pconv_hpc.data.mask_drawing import BIN_EDGES
-from pconv_hpc.errors import Interrupted
 
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Border = str
+BORDERS: tuple[Border, ...] = ("any", "clear", "touching")
+FIGURES = ("l1", "psnr", "ssim", "lpips")
+BIN_NAMES = tuple(f"{low:.0%}–{high:.0%}" for low, high in itertools.pairwise(BIN_EDGES))
+ALL_BINS = "all"
 _MAX_PSNR_DB = 100.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HoleError:
-    """The composite of one photo against the truth; colours range from 0 to 1.
+    """One filled hole: the composite of one photo against the truth; colours range from 0 to 1.
 
-    ``l1`` is the mean absolute error over the hole's pixels; ``psnr`` (dB, at most 100) and
-    ``ssim`` (Wang et al. 2004, Gaussian window, scikit-image) are of the whole photo.
+    Attributes:
+        photo: its number; ``key``: its name.
+        method: what filled the hole.
+        masks: the kind of mask; ``number``: of the measurement, the same for all methods.
+        hole_ratio: share of hole pixels.
+        touches_border: whether the hole reaches the photo's border.
+        l1: mean absolute error over the hole's pixels.
+        psnr: of the whole photo, dB, at most 100.
+        ssim: of the whole photo (Wang et al. 2004, Gaussian window, scikit-image).
+        lpips: of the whole photo (Zhang et al. 2018); None without its weights.
     """
 
-    sample: int
+    photo: int
+    key: str
+    method: str
+    masks: str
+    number: int
     hole_ratio: float
+    touches_border: bool
     l1: float
     psnr: float
     ssim: float
+    lpips: float | None
 
 
-def measure_hole(truth: np.ndarray, composite: np.ndarray, valid: np.ndarray) -> tuple[float, ...]:
-    """Return (l1, psnr, ssim) of float32 (H, W, 3) in [0, 1]; ``valid`` (H, W, 1), 1 = valid."""
-    error = np.abs(composite - truth)
-    num_hole_values = max(3.0 * float((1 - valid).sum()), 1.0)
-    mse = float(np.mean(np.square(error)))
-    psnr = min(_MAX_PSNR_DB, -10.0 * np.log10(mse)) if mse > 0 else _MAX_PSNR_DB
-    ssim = structural_similarity(
-        truth,
-        composite,
-        channel_axis=-1,
-        data_range=1.0,
-        gaussian_weights=True,
-        use_sample_covariance=False,
+def hole_l1(truth: np.ndarray, result: np.ndarray, hole: np.ndarray) -> float:
+    """Return the mean absolute error over a hole, bool (H, W), of float (H, W, 3) in [0, 1]."""
+    return float(np.abs(result[hole] - truth[hole]).mean()) if hole.any() else 0.0
+
+
+def psnr_db(truth: np.ndarray, result: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio of float (H, W, 3) in [0, 1], at most 100 dB."""
+    mse = float(np.mean(np.square(result - truth, dtype=np.float64)))
+    return min(_MAX_PSNR_DB, -10.0 * float(np.log10(mse))) if mse > 0 else _MAX_PSNR_DB
+
+
+def ssim(truth: np.ndarray, result: np.ndarray) -> float:
+    """Return the structural similarity of float (H, W, 3) in [0, 1], sides of at least 11."""
+    return float(
+        structural_similarity(
+            truth,
+            result,
+            channel_axis=-1,
+            data_range=1.0,
+            gaussian_weights=True,
+            use_sample_covariance=False,
+        )
     )
-    return float(error.sum()) / num_hole_values, float(psnr), float(ssim)
 
 
-def measure_network(
-    predict: Predict,
-    reader: ImageReader,
-    bank: MaskBank,
-    *,
-    image_size: int,
-    num_images: int,
-    seed: int,
-    batch_size: int,
-    rank: int,
-    num_ranks: int,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> list[HoleError]:
-    """Measure this rank's part of the first ``num_images`` photos, each with its own fixed mask.
+def touches_border(hole: np.ndarray) -> bool:
+    """Return whether a hole, bool (H, W), has a pixel at the border."""
+    return bool(hole[[0, -1]].any() or hole[:, [0, -1]].any())
 
-    Args:
-        predict: images (B, S, S, 3) float32 in [0, 1] and masks (B, S, S, 1), 1 = valid → output
-            (B, S, S, 3), which is clipped.
 
-    Raises:
-        Interrupted: ``should_stop`` said so between two batches.
-        UsageError: photos or masks are smaller than ``image_size``.
+def rows_by_hole_ratio(
+    errors: Sequence[HoleError], *, borders: Sequence[Border] = ("any",)
+) -> list[dict[str, object]]:
+    """Return means in the paper's bins of hole ratio, and over all of them.
+
+    A method that did not fill every hole of a group has no row there: its mean would be over
+    easier holes than the others'.
+
+    Returns:
+        A row for each kind of masks, method, border and bin that has holes: ``masks``, ``method``,
+        ``border`` (any; clear of it; touching it), ``hole`` (the bin), ``photos`` and ``holes``
+        (how many different ones), and the means of ``FIGURES``.
     """
-    found = []
-    for batch in validation_batches(
-        reader,
-        bank,
-        image_size=image_size,
-        num_images=num_images,
-        seed=seed,
-        batch_size=batch_size,
-        rank=rank,
-        num_ranks=num_ranks,
-    ):
-        if should_stop():
-            raise Interrupted("stopped before the end; the same command starts over")
-        truth = batch.images.astype(np.float32) / 255.0
-        valid = batch.masks.astype(np.float32)
-        output = np.clip(predict(truth, valid), 0.0, 1.0)
-        composite = valid * truth + (1.0 - valid) * output
-        for number, sample in enumerate(batch.samples):
-            l1, psnr, ssim = measure_hole(truth[number], composite[number], valid[number])
-            ratio = float(1.0 - valid[number].mean())
-            found.append(HoleError(int(sample), ratio, l1, psnr, ssim))
-    return found
+    rows: list[dict[str, object]] = []
+    methods = list(dict.fromkeys(error.method for error in errors))
+    for masks in dict.fromkeys(error.masks for error in errors):
+        of_kind = [error for error in errors if error.masks == masks]
+        for method, border, (name, group) in itertools.product(methods, borders, _bins(of_kind)):
+            at_border = [error for error in group if _is_at(error, border)]
+            holes = {(error.photo, error.number) for error in at_border}
+            own = [error for error in at_border if error.method == method]
+            if not own or len(own) < len(holes):
+                continue
+            rows.append(
+                {
+                    "masks": masks,
+                    "method": method,
+                    "border": border,
+                    "hole": name,
+                    "photos": len({error.photo for error in own}),
+                    "holes": len(holes),
+                    **{figure: mean_of(own, figure) for figure in FIGURES},
+                }
+            )
+    return rows
 
 
-def table_by_hole_ratio(errors: Sequence[HoleError]) -> tuple[list[str], list[list[object]]]:
-    """Return header and rows of means in the paper's bins of hole ratio, and over all photos."""
-    names = ["l1", "psnr", "ssim"]
-    rows: list[list[object]] = []
-    for low, high in itertools.pairwise(BIN_EDGES):
-        inside = [e for e in errors if low < e.hole_ratio <= high]
-        if inside:
-            means = [f"{np.mean([getattr(e, name) for e in inside]):.4g}" for name in names]
-            rows.append([f"{low:.0%}–{high:.0%}", len(inside), *means])
-    means = [f"{np.mean([getattr(e, name) for e in errors]):.4g}" for name in names]
-    rows.append(["all", len(errors), *means])
-    return ["hole", "photos", "L1 in holes", "PSNR, dB", "SSIM"], rows
+def mean_of(errors: Sequence[object], figure: str) -> float | None:
+    """Return the mean of an attribute, to six digits; None where it was not measured."""
+    values = [getattr(error, figure) for error in errors]
+    return None if None in values else float(f"{np.mean(values):.6g}")
 
 
-def write_errors(path: Path, errors: Sequence[HoleError]) -> None:
-    """Write one CSV row a photo."""
-    header = [field.name for field in fields(HoleError)]
-    atomic.write_csv(path, header, [list(asdict(error).values()) for error in errors])
+def _bins(errors: Sequence[HoleError]) -> Iterator[tuple[str, list[HoleError]]]:
+    for name, (low, high) in zip(BIN_NAMES, itertools.pairwise(BIN_EDGES), strict=True):
+        yield name, [error for error in errors if low < error.hole_ratio <= high]
+    yield ALL_BINS, list(errors)
+
+
+def _is_at(error: HoleError, border: Border) -> bool:
+    return border == "any" or error.touches_border == (border == "touching")

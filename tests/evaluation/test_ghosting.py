@@ -8,7 +8,7 @@ from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.erasing.mask_shaping import MASK_SHAPES, default_dilation, shape_mask
 from pconv_hpc.evaluation.composites import Composite, paste_object, write_figures
-from pconv_hpc.evaluation.ghosting import Contour
+from pconv_hpc.evaluation.ghosting import Outline, Trace
 
 SIZE = 192
 
@@ -31,31 +31,38 @@ def composite(request: pytest.FixtureRequest, silhouettes: Silhouettes) -> Compo
     return paste_object(background, texture, silhouettes, np.random.default_rng(3))
 
 
-def residue(composite: Composite, result: np.ndarray, region: np.ndarray) -> float:
-    return Contour.of(region).residue(result / 255.0, composite.background / 255.0)
+def trace(composite: Composite, result: np.ndarray, region: np.ndarray) -> Trace:
+    return Outline(region, composite.background / 255.0).trace(result / 255.0)
 
 
-def test_a_perfect_restoration_has_no_residue(composite: Composite) -> None:
-    assert residue(composite, composite.background, composite.silhouette) == 0.0
+def test_a_perfect_restoration_leaves_no_trace(composite: Composite) -> None:
+    assert trace(composite, composite.background, composite.silhouette) == Trace(0.0, 0.0)
 
 
 def test_an_object_that_was_left_shows(composite: Composite) -> None:
-    assert residue(composite, composite.picture, composite.silhouette) > 1.0
+    found = trace(composite, composite.picture, composite.silhouette)
+    assert found.residue > 1.0
+    assert found.visible > 0.7
 
 
 def test_a_fading_ghost_shows_less_and_less(composite: Composite) -> None:
     found = []
     for share in (0.5, 0.25, 0.1, 0.0):
         ghost = share * composite.picture + (1 - share) * composite.background
-        found.append(residue(composite, ghost, composite.silhouette))
-    assert found == sorted(found, reverse=True)
-    assert found[0] > 0.2
+        found.append(trace(composite, ghost, composite.silhouette))
+    for figures in ([f.residue for f in found], [f.visible for f in found]):
+        assert figures == sorted(figures, reverse=True)
+    assert found[0].residue > 0.2
+    assert found[0].visible > 0.3
+    assert found[-1] == Trace(0.0, 0.0)
 
 
 def test_a_gray_patch_shows_along_the_rim_of_its_hole(composite: Composite) -> None:
     hole = shape_mask(composite.silhouette, "dilate", 6)
     patch = np.where(hole[..., None], 128, composite.background)
-    assert residue(composite, patch, hole) > 0.5
+    found = trace(composite, patch, hole)
+    assert found.residue > 0.5
+    assert found.visible > 0.5
 
 
 def test_blur_is_no_outline(composite: Composite) -> None:
@@ -63,28 +70,45 @@ def test_blur_is_no_outline(composite: Composite) -> None:
     blurred = ndimage.gaussian_filter(composite.background, (3, 3, 0))
     result = np.where(hole[..., None], blurred, composite.background)
     for region in (hole, composite.silhouette):
-        assert residue(composite, result, region) < 0.15
+        found = trace(composite, result, region)
+        assert found.residue < 0.15
+        assert found.visible < 0.15
+
+
+def test_a_ghost_on_a_wall_shows_though_texture_was_lost_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.full((SIZE, SIZE, 3), 0.5)
+    truth[:, SIZE // 2 :] = rng.random((SIZE, SIZE // 2, 3))  # a wall on the left, leaves right
+    region = np.zeros((SIZE, SIZE), bool)
+    region[60:130, 40:150] = True
+    result = np.where(region[..., None], 0.45, truth)  # a faint patch, and the leaves are gone
+    result[:, SIZE // 2 :] = 0.5
+    found = Outline(region, truth).trace(result)
+    assert found.residue < 0
+    assert found.visible > 0.3
 
 
 def test_other_texture_of_the_same_kind_is_no_outline(composite: Composite) -> None:
     """Its pixels differ from the truth everywhere, and yet no ghost is to be seen."""
     rng = np.random.default_rng(0)
-    truth = np.clip(rng.normal(128, 40, (SIZE, SIZE, 3)), 0, 255)
-    other = np.clip(rng.normal(128, 40, (SIZE, SIZE, 3)), 0, 255)
+    truth = rng.normal(0.5, 0.15, (SIZE, SIZE, 3))
+    other = rng.normal(0.5, 0.15, (SIZE, SIZE, 3))
     hole = composite.silhouette
-    result = np.where(hole[..., None], other, truth)
-    assert abs(Contour.of(hole).residue(result / 255, truth / 255)) < 0.2
+    found = Outline(hole, truth).trace(np.where(hole[..., None], other, truth))
+    assert abs(found.residue) < 0.2
+    assert found.visible < 0.15
 
 
-def test_energy_of_a_step_is_its_height_over_the_band() -> None:
+def test_a_step_is_its_height_over_the_width_of_the_band() -> None:
     region = np.zeros((100, 100), bool)
     region[:50] = True
-    contour = Contour.of(region)
     picture = np.where(region[..., None], 0.25, 0.75) * np.ones(3)
-    rows = np.flatnonzero(contour.band.any(axis=1))
-    assert contour.energy(picture) == pytest.approx(0.5 / len(rows), rel=0.15)
-    sideways = picture.transpose(1, 0, 2)  # an edge that crosses the contour instead
-    assert contour.energy(sideways) < 0.05 * contour.energy(picture)
+    outline = Outline(region, picture)
+    steps = outline.steps(picture)
+    assert len(steps) == 4 * 100  # two pixels to each side
+    assert steps == pytest.approx(0.5 / 4, rel=0.2)
+    crossing = outline.steps(picture.transpose(1, 0, 2))  # an edge across the contour instead
+    assert crossing.mean() < 0.05 * steps.mean()
 
 
 def test_composites_are_what_they_say(composite: Composite) -> None:

@@ -9,20 +9,11 @@ from torch.nn import functional
 
 from pconv_hpc.errors import UsageError
 from pconv_hpc.evaluation.lpips import LPIPS, load_lpips
-from pconv_hpc.evaluation.lpips_weights import array_shapes, convert_lpips, read_lpips_arrays
+from pconv_hpc.evaluation.lpips_weights import convert_lpips, read_lpips_arrays
 from pconv_hpc.weights_catalog import CATALOG
+from tests.evaluation.evaluation_files import random_lpips_arrays
 
 PYTORCH_CONVOLUTIONS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}
-
-
-def random_arrays(seed: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    arrays = {}
-    for name, shape in array_shapes().items():
-        fan_in = int(np.prod(shape[1:])) or 1
-        values = rng.normal(0, np.sqrt(2 / fan_in), shape)
-        arrays[name] = (np.abs(values) if name.startswith("lin") else values).astype(np.float32)
-    return arrays
 
 
 def reference(arrays: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -47,7 +38,7 @@ def reference(arrays: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) -> np
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 64), (75, 50)])
 def test_it_equals_a_reference_in_torch(height: int, width: int) -> None:
     rng = np.random.default_rng(height)
-    arrays = random_arrays(1)
+    arrays = random_lpips_arrays(1)
     a, b = rng.random((2, 3, height, width, 3)).astype(np.float32)
     found = LPIPS(arrays)(a, b)
     expected = reference(arrays, a, b)
@@ -57,7 +48,7 @@ def test_it_equals_a_reference_in_torch(height: int, width: int) -> None:
 
 def test_equal_pictures_are_at_no_distance_and_one_may_meet_many() -> None:
     rng = np.random.default_rng(2)
-    lpips = LPIPS(random_arrays(2))
+    lpips = LPIPS(random_lpips_arrays(2))
     a = rng.random((3, 40, 40, 3)).astype(np.float32)
     np.testing.assert_array_equal(lpips(a, a), np.zeros(3))
     truth, others = lpips.features(a[:1]), lpips.features(a)
@@ -67,7 +58,7 @@ def test_equal_pictures_are_at_no_distance_and_one_may_meet_many() -> None:
 
 
 def test_weights_come_in_any_number_of_files(tmp_path: Path) -> None:
-    arrays = random_arrays(3)
+    arrays = random_lpips_arrays(3)
     np.savez(tmp_path / "a.npz", **{n: a for n, a in arrays.items() if n.startswith("features")})
     with pytest.raises(UsageError, match=r"lin0\.model\.1\.weight.*fetch_weights"):
         read_lpips_arrays([tmp_path])
@@ -91,7 +82,7 @@ def write_published(folder: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def test_published_files_are_converted(tmp_path: Path) -> None:
-    arrays = random_arrays(4)
+    arrays = random_lpips_arrays(4)
     write_published(tmp_path, arrays)
     found = read_lpips_arrays([convert_lpips(tmp_path)])
     assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
@@ -100,7 +91,7 @@ def test_published_files_are_converted(tmp_path: Path) -> None:
 def test_other_files_are_not_converted(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=CATALOG["lpips"][0].name):
         convert_lpips(tmp_path)
-    arrays = random_arrays(5)
+    arrays = random_lpips_arrays(5)
     write_published(tmp_path, {**arrays, "lin2.model.1.weight": np.zeros((1, 3, 1, 1))})
     with pytest.raises(UsageError, match=r"lin2\.model"):
         convert_lpips(tmp_path)

@@ -1,0 +1,162 @@
+"""Evaluations from beginning to end, in this process."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pconv_hpc.errors import Interrupted, UsageError
+from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
+from pconv_hpc.evaluation.hole_error import FIGURES
+from pconv_hpc.evaluation.results import Results
+from pconv_hpc.evaluation.run import EvaluationSettings, evaluate
+from pconv_hpc.mpi import World
+from tests.evaluation.evaluation_files import random_lpips_arrays, write_network, write_photos
+from tests.training.packed_crops import write_pack
+
+
+def run(out: Path, images: Path, **settings: Any) -> Results:
+    """Evaluate the mean fill, on boxes, unless told otherwise."""
+    values = {"masks": ["boxes"], "baselines": ["mean"], "size": 48, **settings}
+    results = evaluate(EvaluationSettings(images=images, out=out, **values), World({}))
+    assert results is not None
+    return results
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("evaluation") / "photos")
+
+
+def test_baselines_on_a_folder(photos: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "lpips.npz", **random_lpips_arrays(0))
+    results = run(
+        tmp_path / "out",
+        photos,
+        baselines=["telea", "navier_stokes", "biharmonic", "mean"],
+        masks=["strokes", "boxes", "objects"],
+        masks_per_photo=2,
+        lpips=[tmp_path / "lpips.npz"],
+        num_ghost_photos=3,
+    )
+    assert len(results.holes) == 4 * 3 * 2 * 7
+    assert len(results.ghosts) == 4 * 4 * 3
+    overall = {
+        (row["masks"], row["method"]): row for row in results.by_hole_ratio if row["hole"] == "all"
+    }
+    assert len(overall) == 12
+    for masks in ("strokes", "boxes", "objects"):
+        mean, telea = overall[masks, "mean"], overall[masks, "telea"]
+        assert telea["l1"] < mean["l1"]
+        assert telea["psnr"] > mean["psnr"]
+        assert all(telea[figure] is not None for figure in FIGURES)
+    shapes = {(row["method"], row["shape"]): row for row in results.ghosting}
+    assert shapes["telea", "dilate"]["l1"] < shapes["mean", "dilate"]["l1"]
+    assert shapes["telea", "box"]["hole_ratio"] > shapes["telea", "exact"]["hole_ratio"]
+    report = (tmp_path / "out" / "report.html").read_text()
+    for text in ("Ghosting", "LPIPS, masks: objects", "strokes, worst: ", "touching", "telea"):
+        assert text in report
+    assert report.count("<img") == 2 + 3 * 3 * 3 + 3 * 4
+
+
+def test_the_files_hold_what_was_measured(photos: Path, tmp_path: Path) -> None:
+    results = run(tmp_path, photos, num_ghost_photos=2)
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert written["format"] == "pconv_hpc evaluation"
+    assert written["num_photos"] == 7
+    assert written["by_hole_ratio"] == results.by_hole_ratio
+    assert written["ghosting"] == results.ghosting
+    assert set(GHOST_FIGURES) < set(written["ghosting"][0])
+    assert written["has_lpips"] is False
+    with open(tmp_path / "errors.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert np.mean([float(row["l1"]) for row in rows]) == pytest.approx(
+        written["by_hole_ratio"][-1]["l1"], rel=1e-5
+    )
+    assert {row["lpips"] for row in rows} == {""}
+    with open(tmp_path / "ghosting.csv", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 2 * 4
+
+
+def test_the_seed_decides(photos: Path, tmp_path: Path) -> None:
+    first, again = (run(tmp_path / "a", photos, num_ghost_photos=1) for _ in range(2))
+    assert (first.holes, first.ghosts) == (again.holes, again.ghosts)
+    other = run(tmp_path / "b", photos, num_ghost_photos=1, seed=5)
+    assert other.holes != first.holes
+    assert other.ghosts != first.ghosts
+
+
+@pytest.mark.parametrize("fill", ["erase", "one-pass"])
+def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str) -> None:
+    weights = [write_network(tmp_path / name / "weights.h5") for name in ("first", "second")]
+    settings = {"weights": weights, "size": None, "fill": fill, "num_ghost_photos": 1}
+    results = run(tmp_path / "out", photos, masks=["strokes"], **settings)
+    assert results.conditions["image_size"] == 32
+    assert results.conditions["methods"] == ["first", "second", "mean"]
+    assert set(results.conditions["networks"]) == {"first", "second"}
+    by_method = {
+        row["method"]: row["psnr"] for row in results.by_hole_ratio if row["hole"] == "all"
+    }
+    assert len(set(by_method.values())) == 3
+
+
+def test_a_pack_is_measured_on(tmp_path: Path) -> None:
+    index = write_pack(tmp_path / "pack", split="val", num_images=9, num_shards=2, seed=3)
+    results = run(tmp_path / "out", index, size=32, num_photos=5, num_ghost_photos=0)
+    assert [error.photo for error in results.holes] == list(range(5))
+    assert results.ghosts == ()
+    assert "Ghosting" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_unreadable_photos_are_left_out_and_named(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    results = run(tmp_path / "out", photos)
+    assert results.conditions["num_photos"] == 7
+    [left_out] = results.conditions["left_out"]
+    assert left_out["photo"] == "broken.jpg"
+    assert "broken.jpg: " in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_one_photo_is_enough(photos: Path, tmp_path: Path) -> None:
+    results = run(tmp_path, photos, num_photos=1)
+    assert len(results.ghosts) == 4
+
+
+def test_being_stopped_leaves_no_results(photos: Path, tmp_path: Path) -> None:
+    run(tmp_path, photos, num_ghost_photos=0)
+    settings = EvaluationSettings(
+        images=photos, out=tmp_path, masks=["boxes"], baselines=["mean"], size=48
+    )
+    with pytest.raises(Interrupted):
+        evaluate(settings, World({}), should_stop=lambda: True)
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"baselines": []}, "nothing to evaluate"),
+        ({"size": 16}, "at least 32"),
+        ({"seed": -1}, "not negative"),
+        ({"masks": ["circles"]}, "neither a kind of masks"),
+        ({"objects_from": Path("none"), "masks": ["objects"]}, "none: no such"),
+        ({"lpips": [Path("none.npz")]}, "none.npz"),
+        ({"weights": [Path("none.h5")]}, "none.h5"),
+    ],
+)
+def test_bad_settings_are_named(
+    photos: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, photos, **settings)
+
+
+def test_a_folder_of_broken_photos_is_named(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(UsageError, match=r"none of the 1 photos can be read; the first: a\.jpg"):
+        run(tmp_path / "out", tmp_path / "photos")
