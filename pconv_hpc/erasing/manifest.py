@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pconv_hpc.atomic import atomic_path, write_json
-from pconv_hpc.erasing.images import PHOTO_SUFFIXES
-from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, walk_photos
+from pconv_hpc.erasing.photo_listing import list_work
+from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows
 from pconv_hpc.errors import UsageError
 from pconv_hpc.folder_lock import FolderLock
 
@@ -101,7 +101,7 @@ class Manifest:
     """The work on a folder; ``build_manifest`` and ``read_manifest`` return it.
 
     Attributes:
-        images: the folder of the photos, absolute.
+        images: the folder of the photos, or of tar files, or one tar file; absolute.
         out: the folder of the results, absolute.
         inputs: whether ``images`` holds photos or tar files of photos.
         num_photos: how many.
@@ -122,6 +122,11 @@ class Manifest:
     def num_slices(self) -> int:
         """How many slices there are."""
         return len(self.slices)
+
+    @property
+    def root(self) -> Path:
+        """The folder that the photos' paths, or those of their tar files, are relative to."""
+        return self.images.parent if self.images.is_file() else self.images
 
     @property
     def found(self) -> Path:
@@ -183,10 +188,10 @@ def build_manifest(
     that is there is used as it is: photos that were added since are not in it.
 
     Args:
-        images: folder of photos with all its subfolders.
+        images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
         out: folder of the results; photos in it are left out.
-        num_slices: contiguous parts of about the same size in bytes; some are empty where there
-            are fewer photos.
+        num_slices: contiguous parts of about the same size in bytes, none of which divides a tar
+            file; some are empty where there are fewer photos.
         settings: what is done to each photo.
         chunk_rows: so many rows are in memory at once.
         environment: tells which Slurm job this process belongs to.
@@ -195,8 +200,8 @@ def build_manifest(
         UsageError: there are no photos, or the manifest that is there is one of other work.
     """
     images, out = images.absolute(), out.absolute()
-    if not images.is_dir():
-        raise UsageError(f"{images}: no such folder; expected a folder of photos")
+    if not images.exists():
+        raise UsageError(f"{images}: no such folder; expected a folder of photos or of tar files")
     if out.exists() and (not out.is_dir() or out.samefile(images)):
         raise UsageError(f"{out}: expected a folder of its own for the results")
     if num_slices < 1:
@@ -223,19 +228,22 @@ def build_manifest(
 def _write(
     images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
 ) -> None:
-    rows = walk_photos(images, out)
-    with SortedRows(rows, out, chunk_rows=chunk_rows) as ordered:
-        if not ordered.num_rows:
-            raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
+    with SortedRows(list_work(images, out), out, chunk_rows=chunk_rows) as rows:
+        inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
+        if inputs == "tar" and settings.empty == "skip":
+            raise UsageError(
+                f"{images}: tar files are written anew with all their members; expected that "
+                "photos with nothing to erase are copied, and not skipped"
+            )
         with atomic_path(out / PHOTOS_NAME) as temporary:
-            slices = _write_rows(ordered, temporary, num_slices)
+            slices = _write_rows(rows, temporary, num_slices)
     value = {
         "format": "pconv_hpc erase manifest",
         "version": _VERSION,
         "images": os.fspath(images),
-        "inputs": "folder",
-        "num_photos": ordered.num_rows,
-        "total_bytes": ordered.num_bytes,
+        "inputs": inputs,
+        "num_photos": rows.num_rows,
+        "total_bytes": rows.num_bytes,
         "num_slices": num_slices,
         "settings": settings.to_json(),
         "slices": [
@@ -251,10 +259,13 @@ def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
     total = rows.num_bytes + rows.num_rows * _BYTES_EACH
     weight = offset = 0
     parts: list[list[int]] = []  # the fields of slices, growing
+    tar: str | None = None
     with open(path, "w", encoding="ascii") as stream:
         for number, row in enumerate(rows):
-            while len(parts) <= weight * num_slices // total:
-                parts.append([number, 0, offset, 0])
+            if tar is None or row.tar != tar:
+                tar = row.tar
+                while len(parts) <= weight * num_slices // total:
+                    parts.append([number, 0, offset, 0])
             line = f"{row.to_json()}\n"
             stream.write(line)
             offset += len(line)

@@ -23,6 +23,7 @@ from pconv_hpc.erasing.ledger import (
 )
 from pconv_hpc.erasing.manifest import Manifest
 from pconv_hpc.erasing.programs import Programs
+from pconv_hpc.erasing.slice_parts import Part, parts_of
 from pconv_hpc.erasing.slice_stages import StageName, Stages
 from pconv_hpc.erasing.slice_summary import (
     DONE_NAME,
@@ -132,35 +133,51 @@ class SliceRunner:
         self._ledger = read_slice(self._slice_dir)
         progress = _progress(self._ledger)
         rows = list(self._manifest.photos(self._number))
+        parts = list(parts_of(self._manifest, rows))
         self._say(f"{len(rows)} photos, attempt {self._writer.path.stem}")
-        self._blame_the_begun("the task ended while {stage} worked on this photo")
+        blamed = self._blame_the_begun("the task ended while {stage} worked on this photo")
+        for part in parts:
+            part.stages.sweep(blamed)
         try:
-            self._work(rows)
+            for part in parts:
+                self._work(part)
             code = EXIT_DONE
         except _Ended as ended:
             code = ended.exit_code
         self._ledger.refresh()
         summary = count(self._manifest, self._number, self._ledger)
-        if summary.is_accounted:
+        if summary.is_accounted and code == EXIT_DONE:
             write_done(self._slice_dir, summary)
-            code = EXIT_DONE
         elif code == EXIT_DONE:
             code = EXIT_FAILED
         self._say(_describe(summary))
         return SliceEnding(code, _progress(self._ledger) > progress, summary)
 
-    def _work(self, rows: Sequence[PhotoRow]) -> None:
-        manifest = self._manifest
-        stages = Stages(
-            images=manifest.images,
-            found=manifest.found,
-            erased=manifest.erased,
-            settings=manifest.settings,
-        )
-        stages.masks.mkdir(parents=True, exist_ok=True)  # there may be nothing to select
-        self._run_stage("segment", stages, rows)
-        self._finish_empty(stages, rows)
-        self._run_stage("inpaint", stages, rows)
+    def _work(self, part: Part) -> None:
+        """Do what is missing of a part; raises ``_Ended`` if the attempt cannot go on."""
+        due = [row.photo for row in part.rows if self._is_open(row.photo)]
+        if due:
+            if self._programs.is_told_to_stop:
+                raise _Ended(EXIT_INTERRUPTED)
+            try:
+                part.prepare(due)
+            except UsageError as error:
+                for photo in due:
+                    self._fail(photo, "unpack", str(error))
+                self._ledger.refresh()
+                return
+            self._run_stage("segment", part.stages, part.rows)
+            self._finish_empty(part)
+            self._run_stage("inpaint", part.stages, part.rows)
+        outcomes = [self._outcome(row.photo) for row in part.rows]
+        is_accounted = all(outcome.is_done or outcome.is_set_aside for outcome in outcomes)
+        if is_accounted and not part.is_finished:
+            part.finish()
+
+    def _is_open(self, photo: str) -> bool:
+        """Return whether a photo is to be worked on in this attempt."""
+        outcome = self._outcome(photo)
+        return not (outcome.is_done or outcome.is_set_aside or photo in self._failed_now)
 
     def _run_stage(self, stage: StageName, stages: Stages, rows: Sequence[PhotoRow]) -> None:
         """Bring all photos that are due through a stage: those that never failed, then the others.
@@ -176,9 +193,7 @@ class SliceRunner:
 
     def _is_due(self, photo: str, stage: StageName, stages: Stages, alone: bool) -> bool:
         outcome = self._outcome(photo)
-        if outcome.is_done or outcome.is_set_aside or photo in self._failed_now:
-            return False
-        if (outcome.failures > 0) != alone:
+        if not self._is_open(photo) or (outcome.failures > 0) != alone:
             return False
         if stage == "segment":
             lacks_mask = bool(outcome.classes) and not stages.mask(photo).exists()
@@ -212,12 +227,12 @@ class SliceRunner:
         if code == EXIT_DONE or (code == EXIT_FAILED and not unfinished):
             for photo in unfinished:
                 self._fail(photo, stage, f"{stage} ended without a word about this photo")
-            self._failed_now.update(unfinished)
+            self._ledger.refresh()
             return
         if code in (EXIT_INTERRUPTED, EXIT_USAGE) or self._programs.is_told_to_stop:
             self._put_back(unfinished)
             raise _Ended(EXIT_USAGE if code == EXIT_USAGE else EXIT_INTERRUPTED)
-        self._survive(stage, code)
+        self._survive(stage, stages, code)
 
     def _call(self, command: Sequence[str]) -> int:
         if self._log is None:
@@ -225,60 +240,55 @@ class SliceRunner:
         with open(self._log, "ab") as output:
             return self._programs.run(command, output)
 
-    def _survive(self, stage: StageName, code: int) -> None:
+    def _survive(self, stage: StageName, stages: Stages, code: int) -> None:
         """Go on after a stage's death, which nobody wished; raises ``_Ended`` if that is no use."""
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"broke (exit code {code})"
         begun = self._blame_the_begun(f"{{stage}} {how} while it worked on this photo")
+        stages.sweep(begun)
         self._deaths += 1
-        self._say(f"{stage} {how} while it worked on {begun} photos")
+        self._say(f"{stage} {how} while it worked on {len(begun)} photos")
         if self._deaths >= (_MAX_DEATHS_AT_WORK if begun else _MAX_DEATHS_AT_START):
             self._say(f"{stage} died {self._deaths} times in a row without finishing a photo")
             raise _Ended(EXIT_FAILED)
 
-    def _finish_empty(self, stages: Stages, rows: Sequence[PhotoRow]) -> None:
+    def _finish_empty(self, part: Part) -> None:
         """Copy, or skip, the photos in which nothing was selected; raises ``_Ended``."""
-        due = [row.photo for row in rows if self._is_empty(row.photo)]
+        photos = [row.photo for row in part.rows]
+        due = [p for p in photos if self._is_open(p) and self._outcome(p).classes == {}]
         with ThreadPoolExecutor(_COPY_THREADS, thread_name_prefix="copies") as pool:
             for first in range(0, len(due), _COPIES_AT_ONCE):
                 if self._programs.is_told_to_stop:
                     raise _Ended(EXIT_INTERRUPTED)
-                part = due[first : first + _COPIES_AT_ONCE]
-                list(pool.map(lambda photo: self._finish_one_empty(stages, photo), part))
+                some = due[first : first + _COPIES_AT_ONCE]
+                list(pool.map(lambda photo: self._finish_one_empty(part, photo), some))
         self._ledger.refresh()
 
-    def _is_empty(self, photo: str) -> bool:
-        outcome = self._outcome(photo)
-        return outcome.classes == {} and not outcome.is_done and not outcome.is_set_aside
-
-    def _finish_one_empty(self, stages: Stages, photo: str) -> None:
-        is_copied = stages.settings.empty == "copy"
-        target = stages.erased / photo
+    def _finish_one_empty(self, part: Part, photo: str) -> None:
+        target = part.stages.erased / photo
         try:
-            if is_copied and not target.exists():
+            if part.copies_empty and not target.exists():
                 with atomic_path(target, durable=False) as temporary:
-                    shutil.copyfile(stages.images / photo, temporary)
+                    shutil.copyfile(part.stages.images / photo, temporary)
         except OSError as error:
-            self._writer.write(
-                photo, "failed", stage="copy", reason=f"cannot be copied ({error.strerror})"
-            )
-            self._failed_now.add(photo)
+            self._fail(photo, "copy", f"cannot be copied ({error.strerror})")
         else:
-            self._writer.write(photo, "empty", stage="copy", copied=is_copied)
+            self._writer.write(photo, "empty", stage="copy", copied=part.copies_empty)
 
     def _outcome(self, photo: str) -> Outcome:
         return self._ledger.outcomes.get(photo) or Outcome()
 
     def _fail(self, photo: str, stage: str, reason: str) -> None:
+        """Note a failure; the photo's next chance comes with the next attempt."""
         self._writer.write(photo, "failed", stage=stage, reason=reason)
-        self._ledger.refresh()
+        self._failed_now.add(photo)
 
-    def _blame_the_begun(self, reason: str) -> int:
-        """Give a failure to each photo that a stage was at when it died; return how many."""
+    def _blame_the_begun(self, reason: str) -> list[str]:
+        """Give a failure to each photo that a stage was at when it died; return them."""
         begun = [(p, o.stage) for p, o in self._ledger.outcomes.items() if o.is_begun]
         for photo, stage in begun:
             self._writer.write(photo, "failed", stage=stage, reason=reason.format(stage=stage))
         self._ledger.refresh()
-        return len(begun)
+        return [photo for photo, _ in begun]
 
     def _put_back(self, photos: Sequence[str]) -> None:
         """Note that it was nobody's fault that these were begun and not finished."""

@@ -1,6 +1,9 @@
 """The command lines of the two stages of a slice."""
 
+import contextlib
+import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +12,7 @@ from pconv_hpc.erasing.manifest import EraseSettings
 
 TOOLS = Path(__file__).parents[2] / "tools"
 StageName = Literal["segment", "inpaint"]
+FOUND_KINDS = ("instances", "masks", "overlays")  # the folders of the first stage's results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +63,16 @@ class Stages:
             options += [f"--weights={settings.weights}", *settings.inpaint_options]
             options += ["--threads=1"] if alone else []
         return [sys.executable, str(TOOLS / f"{stage}.py"), *map(str, folders), *options]
+
+    def sweep(self, photos: Sequence[str]) -> None:
+        """Remove what a dead stage had written of these photos' results and not finished."""
+        names: dict[Path, list[str]] = {}
+        for root in (*(self.found / kind for kind in FOUND_KINDS), self.erased):
+            for photo in photos:
+                path = root / photo
+                names.setdefault(path.parent, []).append(f".{path.name}.")
+        for folder, beginnings in names.items():
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".tmp") and entry.name.startswith(tuple(beginnings)):
+                        Path(entry.path).unlink(missing_ok=True)

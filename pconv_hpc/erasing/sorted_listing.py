@@ -1,4 +1,4 @@
-"""All photos of a folder in one order, however many: sorted on disk, a part at a time in memory."""
+"""Rows of photos in one order, however many: sorted on disk, a part at a time in memory."""
 
 import contextlib
 import heapq
@@ -9,9 +9,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from pconv_hpc.erasing.images import PHOTO_SUFFIXES
-from pconv_hpc.errors import UsageError
 
 CHUNK_ROWS = 200_000
 _MAX_OPEN_RUNS = 64
@@ -25,14 +22,17 @@ class PhotoRow:
         photo: its path relative to the folder, with ``/``. Bytes that are no UTF-8 are surrogate
             escapes, as ``os.fsdecode`` makes them.
         num_bytes: the size of its file; 0 where that cannot be told.
+        tar: the tar file that it is in, the beginning of ``photo``; ``None`` for a file.
     """
 
     photo: str
     num_bytes: int
+    tar: str | None = None
 
     def to_json(self) -> str:
         """Return the row as a line of ASCII, whatever bytes the name is made of."""
-        return json.dumps({"photo": self.photo, "bytes": self.num_bytes})
+        tar = {} if self.tar is None else {"tar": self.tar}
+        return json.dumps({"photo": self.photo, "bytes": self.num_bytes, **tar})
 
     @classmethod
     def from_json(cls, line: bytes | str) -> "PhotoRow":
@@ -41,57 +41,17 @@ class PhotoRow:
         if not isinstance(value, dict):
             raise TypeError("not a row of photos.jsonl")
         photo, num_bytes = value.get("photo"), value.get("bytes", 0)
+        tar = value.get("tar")
         if not isinstance(photo, str) or not isinstance(num_bytes, int):
             raise TypeError("not a row of photos.jsonl")
-        return cls(photo, num_bytes)
+        if tar is not None and not (isinstance(tar, str) and photo.startswith(f"{tar}/")):
+            raise ValueError("a photo outside its tar file")
+        return cls(photo, num_bytes, tar)
 
 
 def sort_key(row: PhotoRow) -> bytes:
     """Return what rows are sorted by: the bytes of the path."""
     return os.fsencode(row.photo)
-
-
-def walk_photos(folder: Path, left_out: Path) -> Iterator[PhotoRow]:
-    """Yield the photos of a folder and its subfolders, in no order.
-
-    Hidden files and folders and the folder ``left_out`` are left out, and links to folders are not
-    followed. A link to nothing is a photo: it is somebody's photo that cannot be read.
-
-    Raises:
-        UsageError: a folder cannot be listed.
-    """
-    waiting = [""]
-    while waiting:
-        prefix = waiting.pop()
-        try:
-            with os.scandir(folder / prefix) as entries:
-                for entry in entries:
-                    name = f"{prefix}{entry.name}"
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if not _is_same(entry, left_out):
-                            waiting.append(f"{name}/")
-                    elif entry.name.lower().endswith(PHOTO_SUFFIXES) and _is_file(entry):
-                        yield PhotoRow(name, _size(entry))
-        except OSError as error:
-            raise UsageError(f"{error.filename}: cannot be listed ({error.strerror})") from error
-
-
-def _is_same(entry: os.DirEntry[str], folder: Path) -> bool:
-    return folder.exists() and folder.samefile(entry.path)
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    # Whoever opens a pipe or a device waits for ever. A link may lead nowhere, but not to a folder.
-    return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
-
-
-def _size(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return 0
 
 
 class SortedRows:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from pconv_hpc.erasing.manifest import (
     build_manifest,
     read_manifest,
 )
-from pconv_hpc.erasing.sorted_listing import PhotoRow, SortedRows, walk_photos
+from pconv_hpc.erasing.photo_listing import list_work
+from pconv_hpc.erasing.sorted_listing import PhotoRow, SortedRows
 from pconv_hpc.errors import UsageError
 
 SETTINGS = EraseSettings(weights=Path("/w.h5"), segment_options=("--classes", "person"))
@@ -239,9 +241,13 @@ def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path: Path) -> N
         read_manifest(tmp_path)
 
 
-def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
+def test_what_vanishes_while_it_is_listed_is_an_error(tmp_path: Path) -> None:
+    images = make(tmp_path / "photos", ["a/b.jpg", "c/d.jpg"])
+    rows = list_work(images, tmp_path / "out")
+    next(rows)
+    shutil.rmtree(images)
     with pytest.raises(UsageError, match="cannot be listed"):
-        list(walk_photos(tmp_path / "gone", tmp_path / "out"))
+        list(rows)
 
 
 def test_rows_are_json(tmp_path: Path) -> None:

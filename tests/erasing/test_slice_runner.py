@@ -289,10 +289,13 @@ def test_a_runner_that_is_killed_takes_its_stage_along_and_loses_nothing(
         time.sleep(0.01)
     outputs = folder.outputs()
     assert 0 < len(outputs) < 9
+    torn = folder.manifest.erased / ".6.jpg.here.1234.tmp"
+    torn.touch()
     folder.wish(tmp_path / "photos/6.jpg", "star")
     assert run(folder, programs).exit_code == 0
     assert {name: stamp for name, stamp in folder.outputs().items() if name in outputs} == outputs
     assert set(statuses(folder).values()) == {"erased"}
+    assert not torn.exists()
     # those that were at work when it ended came last and alone
     assert folder.calls()[-1][:2] == ("inpaint", 1)
     assert "6.jpg" in folder.calls()[-1][2]

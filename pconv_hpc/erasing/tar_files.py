@@ -1,0 +1,157 @@
+"""Tar files of photos in WebDataset's layout: list them, unpack one, write one anew.
+
+Tar files come from anywhere: only regular files of safe names are listed and unpacked, links and
+devices never, and nothing is written outside the folder it belongs to.
+"""
+
+import contextlib
+import copy
+import shutil
+import tarfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from pconv_hpc.atomic import atomic_path
+from pconv_hpc.data.disk import writing
+from pconv_hpc.data.photo_source import safe_key
+from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.errors import UsageError
+
+# What a reader of damaged or hostile headers may raise.
+_HEADER_ERRORS = (
+    tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, RecursionError, OSError,
+)  # fmt: skip
+# Fields of extended headers that describe the old content.
+_STALE_HEADERS = ("size", "path", "GNU.sparse.size", "GNU.sparse.realsize")
+
+
+def list_photos(path: Path) -> dict[str, int]:
+    """Return the photos in a tar file: name → size in bytes. Of equal names the last one counts.
+
+    Hidden files are left out.
+
+    Raises:
+        UsageError: it is damaged, compressed, or no tar file.
+    """
+    with _open(path) as tar:
+        return {key: member.size for key, member in _files(path, tar) if _is_photo(key)}
+
+
+def unpack(path: Path, keys: Collection[str], folder: Path) -> None:
+    """Write some files of a tar file into a folder; those that are there are left as they are.
+
+    Raises:
+        UsageError: the tar file is damaged, or lacks one of them.
+        PconvError: they cannot be written.
+    """
+    missing = {key for key in keys if not (folder / key).exists()}
+    if not missing:
+        return
+    with _open(path) as tar, writing(folder):
+        places = {key: member for key, member in _files(path, tar) if key in missing}
+        for key, member in places.items():
+            with _content(path, tar, member) as content, _whole(folder / key) as target:
+                shutil.copyfileobj(content, target)
+    if lost := sorted(missing - places.keys()):
+        raise UsageError(f"{path}: {lost[0]} is gone from it, and {len(lost) - 1} others")
+
+
+def write_anew(path: Path, base: Path | None, files: Mapping[str, Path]) -> None:
+    """Write a tar file with the members of ``base`` in their order, some replaced by files.
+
+    Files that are not in ``base`` come last, sorted. Links, devices and members of unsafe names are
+    left out. ``base`` may be ``path`` itself.
+
+    Raises:
+        UsageError: ``base`` is damaged.
+        PconvError: it cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(writing(path))
+        temporary = stack.enter_context(atomic_path(path))
+        output = stack.enter_context(tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT))
+        rest = dict(files)
+        if base is not None:
+            tar = stack.enter_context(_open(base))
+            for key, member in _files(base, tar):
+                rest.pop(key, None)
+                if key in files:
+                    _add(output, files[key], member)
+                else:
+                    with _content(base, tar, member) as content:
+                        output.addfile(_clean(member), content)
+        for key in sorted(rest):
+            _add(output, rest[key], tarfile.TarInfo(key))
+
+
+def _add(output: tarfile.TarFile, path: Path, like: tarfile.TarInfo) -> None:
+    member = _clean(like)
+    with open(path, "rb") as content:
+        member.size = path.stat().st_size
+        member.mtime = path.stat().st_mtime
+        output.addfile(member, content)
+
+
+def _clean(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member = copy.copy(member)
+    headers = member.pax_headers.items()
+    member.pax_headers = {key: value for key, value in headers if key not in _STALE_HEADERS}
+    return member
+
+
+def _is_photo(key: str) -> bool:
+    hidden = any(part.startswith(".") for part in key.split("/"))
+    return key.lower().endswith(PHOTO_SUFFIXES) and not hidden
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[tarfile.TarFile]:
+    with contextlib.ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(path, "r:"))
+        except _HEADER_ERRORS as error:
+            raise UsageError(_damage(path, error)) from error
+        yield tar
+
+
+def _files(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """Yield the regular files with safe names, in order."""
+    size = path.stat().st_size
+    last = -1
+    while True:
+        try:
+            member = tar.next()
+        except _HEADER_ERRORS as error:
+            raise UsageError(_damage(path, error)) from error
+        if member is None:
+            return
+        # tarfile reads on where a header says; one that points back is an endless loop
+        if member.offset <= last or member.size < 0 or member.offset_data + member.size > size:
+            raise UsageError(_damage(path, f"{member.name!r} does not lie in it"))
+        last = member.offset
+        key = safe_key(member.name)
+        if member.isreg() and not member.issparse() and key is not None:
+            yield key, member
+
+
+@contextlib.contextmanager
+def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise UsageError(_damage(path, f"{member.name!r} has no content"))
+    with stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    with atomic_path(path, durable=False) as temporary, open(temporary, "wb") as stream:
+        yield stream
+
+
+def _damage(path: Path, reason: object) -> str:
+    return (
+        f"{path}: not a whole, uncompressed tar file ({reason or type(reason).__name__}); if it is "
+        "compressed, unpack that layer (gunzip); if it is truncated, copy it again"
+    )
