@@ -43,6 +43,7 @@ class Stream(IntEnum):
     MASK_DRAWING = 13
     OBJECT_FILES = 14
     CONTACT_SHEET = 15
+    HARVEST_PHOTOS = 16
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

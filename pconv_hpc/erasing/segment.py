@@ -216,6 +216,12 @@ class Segmenter:
         return found
 
 
+def device_of_rank(local_rank: int) -> str:
+    """Return the device of one of several processes on a node, which share its GPUs evenly."""
+    num_gpus = torch.cuda.device_count()
+    return f"cuda:{local_rank % num_gpus}" if num_gpus else "cpu"
+
+
 def _mask_size(height: int, width: int) -> tuple[int, int]:
     scale = min(1.0, math.sqrt(_MAX_MASK_PIXELS / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))
