@@ -93,14 +93,14 @@ class Ending:
 
 def decide(ending: Ending) -> tuple[Action, str]:
     """Return what to do after a start, and why, in words for the job's log."""
+    if ending.exit_code == EXIT_USAGE:
+        return Action.STOP, "the configuration or the input cannot be used; the message is above"
     if ending.finished:
         return Action.DONE, "finished"
     if ending.cancelled:
         return Action.STOP, (
             "Slurm is ending this job (scancel or preemption); what was saved can be continued"
         )
-    if ending.exit_code == EXIT_USAGE:
-        return Action.STOP, "the configuration or the input cannot be used; the message is above"
     in_time = ending.interrupted or ending.exit_code == EXIT_INTERRUPTED
     what = "stopped in time" if in_time else f"ended with exit code {ending.exit_code}"
     if ending.progress_after > ending.progress_before:

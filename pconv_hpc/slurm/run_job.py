@@ -3,6 +3,7 @@
     python -m pconv_hpc.slurm.run_job train [CONFIG] [RUN_DIR] [--set …]
     python -m pconv_hpc.slurm.run_job pack SOURCE OUT SPLIT [--size …]
     python -m pconv_hpc.slurm.run_job evaluate INDEX OUT --weights …
+    python -m pconv_hpc.slurm.run_job harvest PHOTOS OUT [--classes …]
 
 Paths are relative to where the job was submitted. Exit codes: 0 done or continued by the next
 start, 1 failed, 2 bad input, 75 ended by Slurm before the work was done.
@@ -26,9 +27,15 @@ PACKAGES = {
     "train": ("yaml", "h5py", "numpy", "PIL", "tqdm", "matplotlib", "keras", "tensorflow"),
     "pack": ("yaml", "h5py", "numpy", "PIL", "tqdm"),
     "evaluate": ("yaml", "h5py", "numpy", "PIL", "skimage", "keras", "tensorflow"),
+    "harvest": ("yaml", "h5py", "numpy", "PIL", "tqdm", "torch", "mmdet", "pycocotools"),
 }
 # Beside these, where a job has more than one rank:
-RANK_PACKAGES = {"train": ("horovod",), "pack": ("mpi4py",), "evaluate": ("mpi4py",)}
+RANK_PACKAGES = {
+    "train": ("horovod",),
+    "pack": ("mpi4py",),
+    "evaluate": ("mpi4py",),
+    "harvest": ("mpi4py",),
+}
 DEFAULT_CONFIG = Path(__file__).parents[2] / "configs" / "imagenet_256.yaml"
 
 
@@ -56,7 +63,7 @@ def parse_work(kind: str, arguments: Sequence[str], *, continues: bool) -> "Work
     Raises:
         UsageError: too few or too many arguments.
     """
-    from pconv_hpc.slurm.work import EvaluateWork, PackWork, TrainWork
+    from pconv_hpc.slurm.work import EvaluateWork, HarvestWork, PackWork, TrainWork
 
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
     options = arguments[len(names) :]
@@ -68,6 +75,10 @@ def parse_work(kind: str, arguments: Sequence[str], *, continues: bool) -> "Work
         if len(names) != 2:
             raise UsageError("expected INDEX OUT: sbatch jobs/evaluate.sbatch val/index.json out …")
         return EvaluateWork(Path(names[0]), Path(names[1]), options)
+    if kind == "harvest":
+        if len(names) != 2:
+            raise UsageError("expected PHOTOS OUT: sbatch jobs/harvest_masks.sbatch photos o.h5 …")
+        return HarvestWork(Path(names[0]), Path(names[1]), options)
     if len(names) > 2:
         raise UsageError(f"expected [CONFIG] [RUN_DIR] [--set …], found {' '.join(names)}")
     config = Path(names[0]) if names else DEFAULT_CONFIG

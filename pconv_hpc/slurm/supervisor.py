@@ -38,7 +38,7 @@ from pconv_hpc.slurm.work import Work
 
 CHAIN_VARIABLE = "PCONV_CHAIN"  # tells a successor which job its chain began with
 
-_DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack")
+_DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack", "pconv-harvest")
 
 
 class Supervisor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pconv_hpc.cli import add_override_argument
 from pconv_hpc.config import RunConfig, load_config
 from pconv_hpc.data.shard_index import INDEX_NAME
+from pconv_hpc.erasing.harvest_parts import Parts, num_lines
 from pconv_hpc.errors import UsageError
 from pconv_hpc.slurm.job_environment import JobEnvironment, require_one_gpu_per_task
 from pconv_hpc.training.checkpoint_files import list_checkpoints
@@ -155,6 +156,27 @@ class EvaluateWork(Work):
 
     def is_finished(self) -> bool:
         return self._results_path.is_file()
+
+
+class HarvestWork(Work):
+    """``tools/harvest_masks.py PHOTOS OUT …``."""
+
+    def __init__(self, photos: Path, out: Path, options: Sequence[str]) -> None:
+        self.folder = Parts(out).folder
+        self._out = out
+        self._arguments = [str(photos), str(out), *options]
+
+    def check(self, job: JobEnvironment, launcher: str) -> None:
+        _require_mpi("harvesting", job, launcher)
+
+    def program(self) -> list[str]:
+        return [sys.executable, str(TOOLS / "harvest_masks.py"), *self._arguments]
+
+    def progress(self) -> int:
+        return num_lines(self.folder)
+
+    def is_finished(self) -> bool:
+        return self._out.is_file()
 
 
 def _require_mpi(what: str, job: JobEnvironment, launcher: str) -> None:

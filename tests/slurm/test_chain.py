@@ -48,6 +48,8 @@ def start(progress: int, chain: str = "7") -> Start:
         ({"exit_code": 143, "interrupted": False, "progress_after": 10}, Action.STOP),
         ({"exit_code": 0, "interrupted": False, "progress_after": 10}, Action.STOP),
         ({"exit_code": 2, "interrupted": False, "progress_after": 10}, Action.STOP),
+        # what is complete there is another's: the program says so and leaves it
+        ({"exit_code": 2, "interrupted": False, "finished": True}, Action.STOP),
         # stopped before the first step: once is bad luck, twice is a time limit that is too short
         ({"progress_after": 10}, Action.CONTINUE),
         ({"progress_after": 10, "fruitless_before": 1}, Action.STOP),
