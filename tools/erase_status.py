@@ -6,7 +6,6 @@ failed three times is set aside; --retry-failed gives those another chance.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -114,7 +113,8 @@ def _show(arguments: argparse.Namespace, given: dict[str, str], *, clear: bool) 
             f"--resubmit needs a Slurm that answers; to go on here: {_local_command(status)}"
         )
     if arguments.json:
-        text = json.dumps(_as_json(status, submission), indent=2)
+        command = _command(status, submission)
+        text = json.dumps({**status.to_json(), "command": command}, indent=2)
     else:
         text = describe_status(status, _command(status, submission))
     print(("\033[H\033[2J" if clear else "") + text, flush=True)
@@ -132,14 +132,6 @@ def _command(status: EraseStatus, submission: Submission | None) -> str | None:
 def _local_command(status: EraseStatus) -> str:
     tool = str(Path(__file__).with_name("erase.py"))
     return shell_line([sys.executable, tool, status.images, str(Path(status.out).absolute())])
-
-
-def _as_json(status: EraseStatus, submission: Submission | None) -> dict[str, object]:
-    return {
-        **dataclasses.asdict(status),
-        "state": status.state,
-        "command": _command(status, submission),
-    }
 
 
 if __name__ == "__main__":

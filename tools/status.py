@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Show where training runs stand: in Slurm, in steps, in time, and what went wrong last."""
+"""Show where training runs and folders that are being erased stand, and what went wrong last."""
 
 import dataclasses
 import json
@@ -8,16 +8,24 @@ import time
 from pathlib import Path
 
 from pconv_hpc import cli
+from pconv_hpc.errors import UsageError
+from pconv_hpc.slurm.erase_overview import (
+    find_erase_folders,
+    format_erase_table,
+    is_erase_folder,
+)
+from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.training.overview import find_runs, format_table, read_overview
 
 _EXAMPLES = """\
-  python tools/status.py                                  # all runs in ./runs
-  python tools/status.py runs/imagenet_256 runs/finetune
+  python tools/status.py                                  # all runs in ./runs, all results here
+  python tools/status.py runs/imagenet_256 runs/finetune erased
   python tools/status.py --watch                          # again every 10 seconds, until Ctrl-C
-  python tools/status.py --json | jq '.[].step'
+  python tools/status.py --json | jq '.[] | select(.kind == "run") | .step'
 
 "left" is at the speed of the last row of metrics.csv. Of a run that was killed the status is
-"ended without a word": tools/resume.py continues it.
+"ended without a word": tools/resume.py continues it. tools/erase_status.py tells more of one folder
+that is being erased, and submits the slices to "rerun".
 """
 
 
@@ -25,7 +33,11 @@ def main() -> None:
     """Parse, read, show."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument(
-        "run_dirs", type=Path, nargs="*", metavar="RUN_DIR", help="run folders; none: all in ./runs"
+        "folders",
+        type=Path,
+        nargs="*",
+        metavar="RUN_DIR",
+        help="run folders, or OUT folders of tools/erase.py; none: all in . and ./runs",
     )
     parser.add_argument(
         "--watch",
@@ -35,26 +47,47 @@ def main() -> None:
         metavar="SECONDS",
         help="show again every so many seconds (10), until Ctrl-C",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="for programs: a list, one object a run"
-    )
+    parser.add_argument("--json", action="store_true", help="for programs: a list, one object each")
     arguments = parser.parse_args()
-    _show(arguments.run_dirs, as_json=arguments.json, clear=False)
+    _show(arguments.folders, as_json=arguments.json, clear=False)
     try:
         while arguments.watch:
             time.sleep(arguments.watch)
-            _show(arguments.run_dirs, as_json=arguments.json, clear=sys.stdout.isatty())
+            _show(arguments.folders, as_json=arguments.json, clear=sys.stdout.isatty())
     except KeyboardInterrupt:  # the way to end it
         return
 
 
-def _show(run_dirs: list[Path], *, as_json: bool, clear: bool) -> None:
-    overviews = [read_overview(path) for path in run_dirs or find_runs(Path("runs"))]
+def _show(folders: list[Path], *, as_json: bool, clear: bool) -> None:
+    runs, erased = _sorted(folders) if folders else _found()
+    overviews = [read_overview(path) for path in runs]
+    statuses = [read_erase_status(path) for path in erased]
     if as_json:
-        text = json.dumps([dataclasses.asdict(overview) for overview in overviews], indent=2)
+        objects = [{"kind": "run", **dataclasses.asdict(overview)} for overview in overviews]
+        objects += [{"kind": "erase", **status.to_json()} for status in statuses]
+        text = json.dumps(objects, indent=2)
     else:
-        text = format_table(overviews)
+        tables = [format_table(overviews)] if overviews else []
+        tables += [format_erase_table(statuses)] if statuses else []
+        text = "\n\n".join(tables)
     print(("\033[H\033[2J" if clear else "") + text, flush=True)
+
+
+def _sorted(folders: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the folders of training runs and those of erased photos."""
+    erased = [path for path in folders if is_erase_folder(path)]
+    return [path for path in folders if path not in erased], erased
+
+
+def _found() -> tuple[list[Path], list[Path]]:
+    runs_dir = Path("runs")
+    runs, erased = find_runs(runs_dir), find_erase_folders(Path(), runs_dir)
+    if not runs and not erased:
+        raise UsageError(
+            f"{runs_dir}: no run folders here, and no results of tools/erase.py beside it; name "
+            "them: tools/status.py RUN_DIR …"
+        )
+    return runs, erased
 
 
 if __name__ == "__main__":

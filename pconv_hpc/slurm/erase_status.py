@@ -1,10 +1,12 @@
 """How far a folder is that is being erased: its ledgers and Slurm's queue, slice by slice."""
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pconv_hpc.erasing.ledger import SliceLedger, read_slice
 from pconv_hpc.erasing.manifest import Manifest, read_manifest
@@ -89,6 +91,10 @@ class EraseStatus:
         if self.waiting:
             return "in the queue"
         return "ended early" if self.last_time else "not begun"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON's types."""
+        return {"state": self.state, "done": self.done, **dataclasses.asdict(self)}
 
 
 class _Totals:

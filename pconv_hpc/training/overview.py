@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.errors import PconvError
 from pconv_hpc.folder_lock import living_holder
 from pconv_hpc.slurm.chain import STARTS_NAME, Start, read_starts
 from pconv_hpc.slurm.queries import job_state
@@ -96,15 +96,8 @@ def _last_error(log_path: Path) -> str | None:
 
 
 def find_runs(parent: Path) -> list[Path]:
-    """Return the run folders in ``parent``, by name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    runs = sorted(path.parent for path in parent.glob("*/config.yaml"))
-    if not runs:
-        raise UsageError(f"{parent}: no run folders here; name them: tools/status.py RUN_DIR …")
-    return runs
+    """Return the run folders in ``parent``, by name."""
+    return sorted(path.parent for path in parent.glob("*/config.yaml"))
 
 
 _HEADER = ("run", "job", "slurm", "status", "step", "images/s", "left", "checkpoint", "requeues")

@@ -12,13 +12,18 @@ from pconv_hpc.erasing.slice_summary import count, read_done, write_done
 SETTINGS = EraseSettings(weights=Path("/w.h5"), segment_options=("--classes=person",))
 
 
+def write_photos(folder: Path, count: int) -> None:
+    """Write photos that are all alike."""
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    for index in range(count):
+        Image.fromarray(pixels).save(folder / f"{index:03d}.png")
+
+
 def make_erase_folder(folder: Path, *, num_photos: int = 12, num_slices: int = 4) -> Manifest:
     """Write photos of one size and the manifest that cuts them into equal slices."""
     images = folder / "my photos"
-    images.mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    for index in range(num_photos):
-        Image.fromarray(pixels).save(images / f"{index:03d}.png")
+    write_photos(images, num_photos)
     return build_manifest(images, folder / "an out", num_slices=num_slices, settings=SETTINGS)
 
 
