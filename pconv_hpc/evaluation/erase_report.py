@@ -15,6 +15,8 @@ from pconv_hpc.erasing.ledger import MAX_FAILURES, Outcome, read_slice
 from pconv_hpc.erasing.manifest import Manifest, read_manifest
 from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.slice_summary import SliceSummary, summarise
+from pconv_hpc.erasing.sorted_listing import PhotoRow
+from pconv_hpc.erasing.tar_files import unpack
 from pconv_hpc.errors import PconvError
 from pconv_hpc.evaluation.report import Report
 
@@ -90,11 +92,11 @@ def _add_counts(report: Report, summaries: Sequence[SliceSummary]) -> None:
 
 def _sample(
     manifest: Manifest, summaries: Sequence[SliceSummary], status: str, count: int, seed: int
-) -> list[str]:
+) -> list[PhotoRow]:
     """Return some photos of a status, each as likely as any other, in the folder's order."""
     totals = [int(getattr(summary, status)) for summary in summaries]
     chosen = sorted(random.Random(seed).sample(range(sum(totals)), min(count, sum(totals))))
-    photos = []
+    photos: list[PhotoRow] = []
     first = 0
     for number, total in enumerate(totals):
         ranks = {position - first for position in chosen if first <= position < first + total}
@@ -107,13 +109,13 @@ def _sample(
 
 def _photos_of(
     manifest: Manifest, number: int, wanted: Callable[[Outcome], bool]
-) -> Iterator[tuple[str, Outcome]]:
+) -> Iterator[tuple[PhotoRow, Outcome]]:
     """Yield the photos of a slice whose outcomes are wanted, in the folder's order."""
     outcomes = read_slice(manifest.slice_dir(number)).outcomes
     for row in manifest.photos(number):
         outcome = outcomes.get(row.photo)
         if outcome is not None and wanted(outcome):
-            yield row.photo, outcome
+            yield row, outcome
 
 
 class _Pictures:
@@ -124,24 +126,32 @@ class _Pictures:
         self._folder = folder
         self._count = 0
 
-    def before(self, photo: str) -> Path:
+    def before(self, photo: PhotoRow) -> Path:
         """Return a small picture of the photo."""
-        return self._write(_small(decode_rgb(self._manifest.images / photo)))
+        return self._write(_small(decode_rgb(self._file(self._manifest.root, photo))))
 
-    def marked(self, photo: str) -> Path:
+    def marked(self, photo: PhotoRow) -> Path:
         """Return a small picture of the photo, red where it was erased."""
-        image = _small(decode_rgb(self._manifest.images / photo))
-        mask = Image.fromarray(read_mask(self._manifest.found / "masks" / f"{photo}.png"))
+        image = _small(decode_rgb(self._file(self._manifest.root, photo)))
+        mask = Image.fromarray(read_mask(self._manifest.found / "masks" / f"{photo.photo}.png"))
         size = (image.shape[1], image.shape[0])
         share = np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX)) / 255
         opacity = 0.6 * share[..., None]
-        return self._write(
-            (image * (1 - opacity) + np.array([255, 0, 0]) * opacity).astype(np.uint8)
-        )
+        red = image * (1 - opacity) + np.array([255, 0, 0]) * opacity
+        return self._write(red.astype(np.uint8))
 
-    def after(self, photo: str) -> Path:
+    def after(self, photo: PhotoRow) -> Path:
         """Return a small picture of the result."""
-        return self._write(_small(decode_rgb(self._manifest.erased / photo)))
+        return self._write(_small(decode_rgb(self._file(self._manifest.erased, photo))))
+
+    def _file(self, root: Path, photo: PhotoRow) -> Path:
+        """Return a photo's file; one that is in a tar file is unpacked for that."""
+        if photo.tar is None:
+            return root / photo.photo
+        key = photo.photo.removeprefix(f"{photo.tar}/")
+        folder = self._folder / str(root == self._manifest.erased) / photo.tar
+        unpack(root / photo.tar, [key], folder)
+        return folder / key
 
     def _write(self, pixels: np.ndarray) -> Path:
         self._count += 1
@@ -156,14 +166,14 @@ def _small(image: np.ndarray) -> np.ndarray:
     return np.asarray(picture)
 
 
-def _add_erased(report: Report, pictures: _Pictures, photos: Sequence[str]) -> None:
+def _add_erased(report: Report, pictures: _Pictures, photos: Sequence[PhotoRow]) -> None:
     if not photos:
         return
     report.heading(f"Erased: a random sample of {len(photos)}")
     for photo in photos:
         try:
             row = {
-                printable(photo): pictures.before(photo),
+                printable(photo.photo): pictures.before(photo),
                 "to erase": pictures.marked(photo),
                 "after": pictures.after(photo),
             }
@@ -173,14 +183,14 @@ def _add_erased(report: Report, pictures: _Pictures, photos: Sequence[str]) -> N
             report.row(row)
 
 
-def _add_empty(report: Report, pictures: _Pictures, photos: Sequence[str]) -> None:
+def _add_empty(report: Report, pictures: _Pictures, photos: Sequence[PhotoRow]) -> None:
     if not photos:
         return
     report.heading(f"Nothing to erase: a random sample of {len(photos)}")
     shown = {}
     for photo in photos:
         try:
-            shown[printable(photo)] = pictures.before(photo)
+            shown[printable(photo.photo)] = pictures.before(photo)
         except PconvError as error:  # moved or deleted since
             report.paragraph(printable(str(error)))
     items = list(shown.items())
@@ -205,7 +215,7 @@ def _add_failures(report: Report, manifest: Manifest, summaries: Sequence[SliceS
             failed = _photos_of(manifest, number, lambda o: o.failures > 0 and not o.is_done)
             for photo, outcome in failed:
                 aside = "set aside" if outcome.is_set_aside else "to be tried again"
-                rows.append([printable(photo), printable(outcome.reason), aside])
+                rows.append([printable(photo.photo), printable(outcome.reason), aside])
     report.table(["photo", "reason", ""], rows[:_NUM_FAILURES])
     if reasons.total() > _NUM_FAILURES:
         report.paragraph(f"… the first {_NUM_FAILURES} of {reasons.total():,}")
