@@ -68,7 +68,6 @@ def main() -> int:
     )
     options = add_erase_options(parser)
     arguments = parser.parse_args()
-    fill_settings_of(arguments)  # to fail now if they cannot be
     is_tar = arguments.images.suffix.lower() == ".tar"
     if arguments.images.is_file() and not is_tar:
         refuse_given(options.folder, arguments, "a folder, and this is one photo")
@@ -82,6 +81,7 @@ def main() -> int:
 
 
 def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
+    fill_settings_of(arguments)  # to fail now if they cannot be
     require_weights(arguments)
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.arguments.files import add_max_pixels_option, add_threads_option
-from pconv_hpc.arguments.inpaint import add_filling_options, add_weights_option
+from pconv_hpc.arguments.inpaint import add_filling_options, add_weights_option, fill_settings_of
 from pconv_hpc.arguments.sbatch import add_sbatch_options
 from pconv_hpc.arguments.segment import (
     add_mask_options,
@@ -142,6 +142,7 @@ def erase_settings(
     Raises:
         UsageError: something is missing, or nothing is selected.
     """
+    fill_settings_of(arguments)  # to fail now if they cannot be
     segment = _without_named(options.segment)
     inpaint = _without_named(options.inpaint)
     segment_words = tuple(option_words(segment, arguments, prefix="segment-"))

@@ -91,11 +91,11 @@ def like_the_last(
         site: the site file.
     """
     jobs = noted_jobs(out)
-    last = jobs[-1] if jobs else None
+    limits = [job.max_running for job in jobs if job.max_running]
     return Submission(
         out=out,
         indices=indices,
-        max_running=max_running or (last.max_running if last else None),
-        options={**(last.options if last else {}), **options},
+        max_running=max_running or (limits[-1] if limits else None),
+        options={**(jobs[-1].options if jobs else {}), **options},
         site=site,
     )
