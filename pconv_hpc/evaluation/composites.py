@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from pconv_hpc.data.mask_shapes import Region
 from pconv_hpc.data.silhouettes import Silhouettes
+from pconv_hpc.erasing.mask_shaping import without_specks
 
 _MIN_AREA, _MAX_AREA = 0.03, 0.15  # of the photo
 _MARGIN = 1 / 8  # of the side: the object, its shadow and its dilated mask stay inside the photo
@@ -55,7 +56,8 @@ def paste_object(
     """
     size = len(background)
     area = size**2 * rng.uniform(_MIN_AREA, _MAX_AREA)
-    shape = silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area)
+    # no specks: mask shaping would drop them, and no method could erase them
+    shape = without_specks(silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area))
     opacity = ndimage.gaussian_filter(shape.astype(np.float32), max(0.7, size * _EDGE_BLUR))
     shadow = _SHADOW_STRENGTH * _contact_shadow(shape)
     ground = background * (1.0 - shadow[..., np.newaxis])

@@ -20,7 +20,7 @@ def write_report(path: Path, results: Results, measurement: Measurement) -> None
     """Write the report; the examples' pictures are made again, from the seed."""
     figures = measured(results.by_hole_ratio, FIGURES)
     report = Report("pconv_hpc: evaluation")
-    report.table(*_conditions_table(results.conditions))
+    report.code("\n".join(_describe(results.conditions)))
     report.paragraph(
         "Every method filled the same holes of the same photos; outside the holes the photo is "
         "untouched. L1 is the mean absolute error in the hole, colours from 0 to 1; PSNR, SSIM and "
@@ -38,35 +38,33 @@ def write_report(path: Path, results: Results, measurement: Measurement) -> None
     report.table(*border_table(results.by_border, figures))
     if results.ghosts:
         _ghosting_section(report, results)
-    report.heading("Examples: filled holes")
     judged = next(iter(measurement.methods))
+    report.heading(f"Examples: holes filled by {judged}")
     for example in hole_examples(measurement, results.holes, judged):
         report.paragraph(example.title)
         report.row(example.pictures)
     if results.ghosts:
-        report.heading("Examples: erased objects")
+        report.heading(f"Examples: objects erased by {judged}")
         for example in ghost_examples(measurement, results.ghosts, judged):
             report.paragraph(example.title)
             report.row(example.pictures)
     report.save(path)
 
 
-def _conditions_table(conditions: Mapping[str, Any]) -> Table:
+def _describe(conditions: Mapping[str, Any]) -> list[str]:
+    size = conditions["image_size"]
     networks = [f"{name}: {file['weights']}" for name, file in conditions["networks"].items()]
-    rows = [
-        ["photos", f"{conditions['num_photos']} of {conditions['images']}, {conditions['order']}"],
-        ["size", f"{conditions['image_size']} × {conditions['image_size']} pixels"],
-        ["networks", "; ".join(networks) or "none"],
-        ["fill", f"{conditions['fill']}, at {conditions['working_size']} pixels"],
-        [
-            "masks",
-            f"{', '.join(conditions['masks'])}; {conditions['masks_per_photo']} of each on a photo",
-        ],
-        ["objects", conditions["objects_from"]],
-        ["seed", str(conditions["seed"])],
+    left_out = [f"{item['photo']}: {item['reason']}" for item in conditions["left_out"]]
+    return [
+        f"photos    {conditions['num_photos']} of {conditions['images']}, {size} × {size} pixels",
+        f"          {conditions['order']}",
+        f"networks  {'; '.join(networks) or 'none'}",
+        f"fill      {conditions['fill']}, at {conditions['working_size']} pixels",
+        f"masks     {', '.join(conditions['masks'])}; {conditions['masks_per_photo']} of each",
+        f"objects   {conditions['objects_from']}",
+        f"seed      {conditions['seed']}",
+        *(f"left out  {text}" for text in left_out),
     ]
-    rows += [["left out", f"{item['photo']}: {item['reason']}"] for item in conditions["left_out"]]
-    return ["", ""], rows
 
 
 def _ghosting_section(report: Report, results: Results) -> None:

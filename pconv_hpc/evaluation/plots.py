@@ -9,6 +9,7 @@ matplotlib.use("Agg")  # compute nodes have no display
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -65,8 +66,7 @@ def plot_by_hole_ratio(rows: Rows, figures: Sequence[str]) -> np.ndarray:
         axis.set_xticks(range(len(BIN_NAMES)), BIN_NAMES, fontsize=7, rotation=30)
         axis.tick_params(axis="y", labelsize=8)
         axis.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8)
-    return _rendered(figure)
+    return _rendered(figure, axes[0, 0], len(methods))
 
 
 def plot_ghosting(rows: Rows, figures: Sequence[str]) -> np.ndarray:
@@ -98,11 +98,13 @@ def plot_ghosting(rows: Rows, figures: Sequence[str]) -> np.ndarray:
         axis.set_xticks(range(len(shapes)), shapes, fontsize=8)
         axis.tick_params(axis="y", labelsize=8)
         axis.grid(alpha=0.3, axis="y")
-    axes[0, 0].legend(fontsize=8)
-    return _rendered(figure)
+    return _rendered(figure, axes[0, 0], len(methods))
 
 
-def _rendered(figure: Figure) -> np.ndarray:
+def _rendered(figure: Figure, axis: Axes, num_methods: int) -> np.ndarray:
+    """Return the figure as a picture, with the legend of one of its panels below all of them."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=num_methods, fontsize=9)
     stream = io.BytesIO()
     figure.savefig(stream, dpi=110, format="png")
     plt.close(figure)
