@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError
-from pconv_hpc.slurm.commands import options_of_job, sbatch_command, sbatch_line
-from pconv_hpc.slurm.queries import job_record, run_slurm
+from pconv_hpc.slurm.commands import sbatch_command, sbatch_line
+from pconv_hpc.slurm.queries import run_slurm
 from pconv_hpc.slurm.resubmit import JOBS_DIR
 
 DEFAULT_MAX_ARRAY_TASKS = 1000  # Slurm's default MaxArraySize is 1001, and indices stay below it
@@ -118,23 +118,6 @@ def note_job(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     atomic.write_json(path, dataclasses.asdict(job))
-
-
-def note_own_job(out: Path, environment: Mapping[str, str]) -> None:
-    """Note the array that this process is a task of, unless that was done when it was submitted.
-
-    Arrays submitted by hand, and those by which a task goes on that may not requeue itself, are
-    known by this alone.
-    """
-    array_id, index = (environment.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
-    if not array_id or (out / _JOBS_NAME / f"{array_id}.json").exists():
-        return
-    try:
-        options = options_of_job(job_record(f"{array_id}_{index}") or {})
-    except PconvError:  # it does not answer now; the note matters more than the options
-        options = {}
-    first, last = (environment.get(f"SLURM_ARRAY_TASK_{name}", index) for name in ("MIN", "MAX"))
-    note_job(out, int(array_id), indices=f"{first}-{last}", options=options)
 
 
 def noted_jobs(out: Path) -> list[ArrayJob]:

@@ -11,7 +11,6 @@ from pconv_hpc.slurm.erase_jobs import (
     compact_indices,
     max_array_tasks,
     note_job,
-    note_own_job,
     noted_jobs,
     waiting_and_running,
 )
@@ -80,25 +79,6 @@ def test_another_array_is_like_the_last_one(tmp_path: Path) -> None:
     other = like_the_last(tmp_path, [1], max_running=2, options={"time": "9:00"}, site=Path("/s"))
     assert "--array=1%2 " in other.line
     assert "--time=9:00" in other.line
-
-
-def test_a_task_notes_an_array_that_was_submitted_by_hand(program: Program, tmp_path: Path) -> None:
-    program("scontrol", "echo 'JobId=9 JobName=x'; echo '   TimeLimit=02:00:00 CPUs/Task=4'")
-    variables = {"JOB_ID": "9", "TASK_ID": "2", "TASK_MIN": "0", "TASK_MAX": "5"}
-    environment = {f"SLURM_ARRAY_{name}": value for name, value in variables.items()}
-    note_own_job(tmp_path, environment)
-    (job,) = noted_jobs(tmp_path)
-    assert (job.job_id, job.indices) == (9, "0-5")
-    assert job.options == {"time": "02:00:00", "cpus-per-task": "4", "gres": "none"}
-
-    program("scontrol", "echo no contact >&2; exit 1")
-    note_own_job(tmp_path, environment)
-    note_own_job(tmp_path, environment | {"SLURM_ARRAY_JOB_ID": "10"})
-    note_own_job(tmp_path, {})  # not in an array
-    assert [(job.job_id, bool(job.options)) for job in noted_jobs(tmp_path)] == [
-        (9, True),
-        (10, False),
-    ]
 
 
 def test_what_waits_and_runs(program: Program, tmp_path: Path) -> None:
