@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pconv_hpc.errors import PconvError
 from pconv_hpc.slurm.commands import options_of_job, requeue_command, sbatch_command
 from pconv_hpc.slurm.queries import job_record, run_slurm
 from pconv_hpc.slurm.resubmit import JOBS_DIR
@@ -18,7 +19,10 @@ def continue_task(out: Path, environment: Mapping[str, str], *, has_progress: bo
     """
     # SLURM_JOB_ID of an array's last task is the array's own: Slurm would requeue all its tasks.
     task = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
-    record = job_record(task) or {}
+    try:
+        record = job_record(task) or {}
+    except PconvError as error:
+        return f"not continued: {error}"
     if record.get("JobState") != "RUNNING":
         return "Slurm is ending this task"
     if not has_progress and _is_second_start(environment):

@@ -7,14 +7,19 @@ Paths are relative to where the job was submitted. Exit codes: 0 every photo is 
 to erase or is set aside; 1 some failed and may be tried again; 2 bad input; 75 stopped early.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.erasing.programs import Programs
-from pconv_hpc.errors import EXIT_INTERRUPTED
+from pconv_hpc.errors import EXIT_INTERRUPTED, PconvError
+from pconv_hpc.slurm.commands import options_of_job
+from pconv_hpc.slurm.erase_jobs import note_job, noted_jobs
 from pconv_hpc.slurm.job_environment import require_packages
+from pconv_hpc.slurm.queries import job_record
 
 PACKAGES = ("numpy", "PIL", "h5py", "tqdm", "keras", "tensorflow", "torch", "mmdet")
 
@@ -34,12 +39,33 @@ def _run(programs: Programs, environment: Mapping[str, str]) -> int:
     from pconv_hpc.slurm.erase_work import open_work
 
     manifest, number = open_work(sys.argv[1:], environment)
+    with contextlib.suppress(PconvError):  # Slurm is busy: another task of the array will do it
+        note_array(manifest.out, environment)
     find_weights(manifest.settings.weights)  # to fail now, not when all objects have been found
     ending = SliceRunner(manifest, number, programs, environment=environment).run()
     if ending.exit_code == EXIT_INTERRUPTED:
         said = continue_task(manifest.out, environment, has_progress=ending.has_progress)
         print(f"stopped by {programs.signal_name or 'a signal'}; {said}", flush=True)
     return ending.exit_code
+
+
+def note_array(out: Path, environment: Mapping[str, str]) -> None:
+    """Note this task's array beside the results, for those who want to know how far it is."""
+    array = int(environment["SLURM_ARRAY_JOB_ID"])
+    if any(job.job_id == array for job in noted_jobs(out)):
+        return
+    record = job_record(f"{array}_{environment['SLURM_ARRAY_TASK_ID']}") or {}
+    first, last, count = (
+        int(environment[f"SLURM_ARRAY_TASK_{n}"]) for n in ("MIN", "MAX", "COUNT")
+    )
+    limit = record.get("ArrayTaskThrottle", "")
+    note_job(
+        out,
+        array,
+        indices=f"{first}-{last}" if count > 1 else str(first),
+        max_running=int(limit) if limit.isdigit() and int(limit) else None,
+        options=options_of_job(record),
+    )
 
 
 if __name__ == "__main__":

@@ -7,19 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pconv_hpc import cli
-from pconv_hpc.arguments.files import add_max_pixels_option, add_threads_option
-from pconv_hpc.arguments.inpaint import (
-    add_filling_options,
-    add_weights_option,
-    fill_settings_of,
-)
-from pconv_hpc.arguments.segment import (
-    add_mask_options,
-    add_network_options,
-    add_selection_options,
-    selection_of,
-)
-from pconv_hpc.arguments.words import option_words
+from pconv_hpc.arguments.erase import add_erase_options, erase_settings, refuse_given
 from pconv_hpc.erasing.manifest import (
     MANIFEST_NAME,
     EraseSettings,
@@ -75,63 +63,41 @@ def open_work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple
 def _build(
     images: Path, out: Path, words: Sequence[str], environment: Mapping[str, str]
 ) -> Manifest:
-    settings, num_slices = parse_settings(words, environment)
+    recorded = read_manifest(out) if (out / MANIFEST_NAME).exists() else None
+    settings, num_slices = parse_settings(
+        words, environment, recorded.settings if recorded else None
+    )
     if num_slices is None:
-        is_recorded = (out / MANIFEST_NAME).exists()
-        num_slices = read_manifest(out).num_slices if is_recorded else _count(environment)
+        num_slices = recorded.num_slices if recorded else _count(environment)
     return build_manifest(
         images, out, num_slices=num_slices, settings=settings, environment=environment
     )
 
 
 def parse_settings(
-    words: Sequence[str], environment: Mapping[str, str]
+    words: Sequence[str], environment: Mapping[str, str], recorded: EraseSettings | None
 ) -> tuple[EraseSettings, int | None]:
     """Return what options of the job describe, and ``--num-slices`` if it is among them.
+
+    Args:
+        words: the options of ``tools/erase.py`` that say what is to be done to each photo.
+        environment: ``WEIGHTS``, ``CHECKPOINT`` and ``CONFIG`` for those that are not given.
+        recorded: what a manifest that is there says; taken where nothing is given.
 
     Raises:
         UsageError: an option is unknown, or weights or a selection are missing.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--num-slices", type=cli.positive_int)
-    parser.add_argument("--empty", choices=("copy", "skip"), default="copy")
-    network = add_network_options(parser, prefix="segment-")
-    segment = network + add_selection_options(parser) + add_mask_options(parser)
-    weights = add_weights_option(parser)
-    inpaint = add_filling_options(parser, prefix="inpaint-")
-    both = [add_threads_option(parser, ""), add_max_pixels_option(parser)]
+    options = add_erase_options(parser)
     given = parser.parse_args(words)
+    refuse_given(options.photo, given, "one photo")
+    for_person = [option for option in options.folder if option.dest != "empty"]
+    refuse_given(for_person, given, "tools/erase.py FOLDER OUT")
     for name, kind in (("weights", Path), ("checkpoint", Path), ("config", str)):
         if getattr(given, name) is None and environment.get(name.upper()):
             setattr(given, name, kind(environment[name.upper()]))
-    if given.weights is None:
-        raise UsageError("no weights: add --weights with a weight file or a run's folder")
-    if given.choices is None and selection_of(given).is_empty:
-        raise UsageError(
-            "nothing is selected: add --classes person, or --largest, --all, --choices table.csv"
-        )
-    fill_settings_of(given)  # to fail now if they cannot be
-    own = {weights.dest, "checkpoint", "config"}
-    settings = EraseSettings(
-        weights=given.weights.absolute(),
-        checkpoint=given.checkpoint.absolute() if given.checkpoint else None,
-        config=_absolute_config(given.config),
-        segment_options=tuple(
-            option_words(
-                [option for option in segment + both if option.dest not in own],
-                given,
-                prefix="segment-",
-            )
-        ),
-        inpaint_options=tuple(option_words(inpaint + both, given, prefix="inpaint-")),
-        empty=given.empty,
-    )
-    return settings, given.num_slices
-
-
-def _absolute_config(config: str | None) -> str | None:
-    """Return a configuration's name, or the absolute path of its file."""
-    return str(Path(config).absolute()) if config and Path(config).is_file() else config
+    return erase_settings(options, given, recorded), given.num_slices
 
 
 def _task(environment: Mapping[str, str]) -> int:

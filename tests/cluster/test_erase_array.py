@@ -1,76 +1,221 @@
-"""``jobs/erase_array.sbatch``, unchanged, on two nodes of the real Slurm."""
+"""``jobs/erase_array.sbatch``, unchanged, on two nodes of the real Slurm, and what ends tasks."""
 
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.assets.shape_photos import CLASSES, ShapePhotos
-from tests.cluster.slurm_client import SlurmClient
+from pconv_hpc.erasing.ledger import read_slice
+from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
+from pconv_hpc.erasing.slice_summary import read_done, summarise
+from pconv_hpc.folder_lock import read_holder
+from tests.assets.shape_photos import ShapePhotos
+from tests.cluster.slurm_client import FINAL_STATES, SlurmClient
 from tests.cluster.training_jobs import REPOSITORY
 from tests.erasing.inpainting_files import save_tiny_weights
 
 pytestmark = [pytest.mark.cluster]
 
 ASSETS = REPOSITORY / "tests" / "assets"
+NETWORK = ("--config", str(ASSETS / "small_mask_rcnn.py"))
+NETWORK += ("--checkpoint", str(ASSETS / "small_mask_rcnn.pth"), "--device", "cpu")
+NUM_SLICES = 8
+ODD_NAMES = ("two\nlines", "-rf", "ünï ☃", "a'b\"c", os.fsdecode(b"latin\xe4"))
+NUM_BAD = 4
 
 
-def submit(client: SlurmClient, folder: Path, *options: str) -> int:
-    """Erase the stars of ``my photos``."""
+def submit(client: SlurmClient, folder: Path, indices: str, *arguments: str) -> int:
+    """Submit the job script; each task has a node of its own, as it asks for all its GPUs."""
     client.environment |= {"PCONV_SITE": str(REPOSITORY / "jobs/sites/debian_local.sh")}
-    # All GPUs of a node: each task has a node of its own.
-    shape = ("--array=0-1", "--gres=gpu:a100:4", "--cpus-per-task=1", "--mem=2G", *options)
-    network = ("--config", str(ASSETS / "small_mask_rcnn.py"))
-    network += ("--checkpoint", str(ASSETS / "small_mask_rcnn.pth"), "--device", "cpu")
-    erase = ("my photos", "an out", "--weights", "w.h5", *network, "--classes", "star")
-    return client.submit(*shape, str(REPOSITORY / "jobs/erase_array.sbatch"), *erase, cwd=folder)
+    shape = (f"--array={indices}", "--gres=gpu:a100:4", "--cpus-per-task=1", "--mem=2G")
+    script = str(REPOSITORY / "jobs/erase_array.sbatch")
+    return client.submit(*shape, script, *arguments, cwd=folder)
 
 
-def test_two_tasks_of_which_one_is_stopped_erase_a_folder_once(
+def write_photos(folder: Path) -> set[str]:
+    """Write 200 photos in folders, a few of which are no photos; return the names of these."""
+    supply = ShapePhotos(seed=11, held_out=True, size=112)
+    bad = set()
+    for index in range(200):
+        stem = ODD_NAMES[index] if index < len(ODD_NAMES) else f"{index:03}"
+        path = folder / f"sub {index // 67}" / f"{stem}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if index >= 200 - NUM_BAD:
+            path.write_bytes(b"no photo" * (index % 2))
+            bad.add(path.relative_to(folder).as_posix())
+        else:
+            Image.fromarray(supply[index].image).save(path)
+    return bad
+
+
+class Chaos:
+    """Ends tasks of an array at random moments, in all the ways there are."""
+
+    def __init__(self, client: SlurmClient, manifest: Manifest, job: int, seed: int) -> None:
+        self._client = client
+        self._manifest = manifest
+        self._job = job
+        self._random = random.Random(seed)
+        self._victims: set[int] = set()
+        self._commands: list[subprocess.Popen[bytes]] = []
+        self.told: list[str] = []
+
+    def run(self) -> None:
+        """End a task in each way, each another one, when it has written a random number of rows."""
+        ways: list[Callable[[int, int], None]] = [
+            self._kill_stage,
+            self._kill_task,
+            self._requeue,
+            self._usr2,
+        ]
+        self._random.shuffle(ways)
+        for way in ways:
+            number, pid = self._next_victim(self._random.randint(1, 60))
+            self.told.append(f"{way.__name__} {number}")
+            way(number, pid)
+
+    def _next_victim(self, num_rows: int) -> tuple[int, int]:
+        """Wait for a task at work that was not disturbed yet and has come that far."""
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            for number in set(range(NUM_SLICES)) - self._victims:
+                holder = read_holder(self._manifest.slice_dir(number))
+                if holder and self._num_rows(number) >= num_rows:
+                    self._victims.add(number)
+                    return number, holder.pid
+            time.sleep(0.05)
+        pytest.fail(f"no task came to {num_rows} rows: {self.told}")
+
+    def _num_rows(self, number: int) -> int:
+        files = self._manifest.slice_dir(number).glob("2*.jsonl")
+        return sum(path.read_bytes().count(b"}") for path in files)
+
+    def _kill_stage(self, number: int, pid: int) -> None:
+        with contextlib.suppress(OSError):  # the runner, or its stage, ended this very moment
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+
+    def _kill_task(self, number: int, pid: int) -> None:
+        self._slurm("scancel", "--batch", "--signal=KILL", number)
+
+    def _requeue(self, number: int, pid: int) -> None:
+        self._slurm("scontrol", "requeue", number)
+
+    def _usr2(self, number: int, pid: int) -> None:
+        self._slurm("scancel", "--batch", "--signal=USR2", number)
+
+    def _slurm(self, *words: str | int) -> None:
+        *command, number = words
+        # Not waited for: it may refuse, as the task may just have ended, and tries for long then.
+        task = f"{self._job}_{number}"
+        self._commands.append(
+            subprocess.Popen(
+                [*map(str, command), task],
+                env=self._client.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    def close(self) -> None:
+        for command in self._commands:
+            command.kill()
+            command.wait()
+
+
+def rows_of(manifest: Manifest) -> Iterator[dict[str, str]]:
+    for path in manifest.out.glob("slices/*/2*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:  # torn
+                continue
+
+
+def stamps_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return inode and time of change of the finished files in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.1)
+
+
+def test_every_photo_is_accounted_for_once_whatever_ends_the_tasks(
     slurm_cluster: SlurmClient, tmp_path: Path
 ) -> None:
     photos, out = tmp_path / "my photos", tmp_path / "an out"
+    bad = write_photos(photos)
     save_tiny_weights(tmp_path / "w.h5", image_size=64)
-    supply = ShapePhotos(seed=11, held_out=True)
-    with_star = set()
-    for index in range(6):
-        photo = supply[index]
-        path = photos / f"sub {index % 3}" / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photo.image).save(path)
-        if CLASSES.index("star") in photo.labels:
-            with_star.add(path.relative_to(photos))
-    assert 0 < len(with_star) < 6
+    work = ("my photos", "an out", "--weights", "w.h5", *NETWORK, "--classes", "star")
+    job = submit(slurm_cluster, tmp_path, f"0-{NUM_SLICES - 1}%2", *work)
+    wait_for_file(out / MANIFEST_NAME)
+    manifest = read_manifest(out)
+    assert (manifest.num_photos, manifest.num_slices) == (200, NUM_SLICES)
 
-    job = submit(slurm_cluster, tmp_path)
-    logs = [tmp_path / f"pconv-erase-{job}_{task}.out" for task in (0, 1)]
-    for task, log in enumerate(logs):
-        slurm_cluster.wait_for_text(log, f"slice {task} of 2: 3 photos")
-    assert {record["NodeList"] for record in slurm_cluster.jobs(job)} == {"node0", "node1"}
-    # The last task's own number is the array's: requeueing that would repeat the other one too.
-    slurm_cluster.run("scancel", "--batch", "--signal=USR2", f"{job}_1")
-    records = slurm_cluster.wait(job, "COMPLETED", timeout_s=180)
+    chaos = Chaos(slurm_cluster, manifest, job, seed=3)
+    chaos.run()
+    print(chaos.told)
+    slurm_cluster.wait(job, *FINAL_STATES, timeout_s=300)
+    chaos.close()
+    logs = "".join(path.read_text() for path in tmp_path.glob("*.out"))
+    assert "was killed by SIGKILL" in logs
+    assert "DUE TO JOB REQUEUE" in logs
+    finished = stamps_of(manifest.erased)
+    for _ in range(3):  # photos that fail have three chances
+        left = [k for k in range(NUM_SLICES) if not summarise(manifest, k).is_accounted]
+        if not left:
+            break
+        indices = ",".join(map(str, left))
+        jobs = [submit(slurm_cluster, tmp_path, indices, "an out") for _ in range(2)]
+        for job in jobs:  # two tasks for each slice: one of them has nothing to do
+            slurm_cluster.wait(job, *FINAL_STATES, timeout_s=200)
 
-    restarts = {record["ArrayTaskId"]: record["Restarts"] for record in records}
-    assert restarts == {"0": "0", "1": "1"}
-    assert "requeued: the next start continues" in logs[1].read_text()
-    erased = {path.relative_to(out / "erased") for path in (out / "erased").rglob("*.*")}
-    assert erased == with_star
-    for name in erased:
-        before, after = (np.asarray(Image.open(path / name)) for path in (photos, out / "erased"))
-        mask = np.asarray(Image.open(out / "found/masks" / f"{name}.png")) > 0
-        differs = (before != after).any(axis=-1)
-        assert differs.any()
-        assert not differs[~mask].any()
-    lists = [(out / f"slices/{task}-of-2.txt").read_text().split("\n")[:-1] for task in (0, 1)]
-    assert sorted(lists[0] + lists[1]) == sorted(
-        path.relative_to(photos).as_posix() for path in photos.rglob("*.png")
+    summaries = [read_done(manifest.slice_dir(k)) for k in range(NUM_SLICES)]
+    assert None not in summaries, "every slice says that it is done"
+    assert sum(summary.photos for summary in summaries) == 200
+    assert sum(summary.set_aside for summary in summaries) == len(bad) == NUM_BAD
+    listed = [row.photo for k in range(NUM_SLICES) for row in manifest.photos(k)]
+    good = set(listed) - bad
+    assert (len(listed), len(good)) == (200, 200 - NUM_BAD)
+    ended = Counter(
+        row["photo"] for row in rows_of(manifest) if row["status"] in ("erased", "empty")
     )
-    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if "slices" not in str(path)}
+    assert ended == Counter(good), "each photo ends once"
+    outcomes = {}
+    for number in range(NUM_SLICES):
+        outcomes |= read_slice(manifest.slice_dir(number)).outcomes
+    assert {photo for photo, outcome in outcomes.items() if outcome.is_set_aside} == bad
 
-    again = submit(slurm_cluster, tmp_path)
-    slurm_cluster.wait(again, "COMPLETED", timeout_s=180)
-
-    assert "3 skipped" in (tmp_path / f"pconv-erase-{again}_1.out").read_text()
-    assert {path: path.stat().st_mtime_ns for path in made} == made
+    made = stamps_of(manifest.erased)
+    assert set(made) == good
+    assert {name: made[name] for name in finished} == finished, "what was finished is not touched"
+    assert not list(manifest.erased.rglob(".*")), "nothing half written is left"
+    erased = [photo for photo in good if outcomes[photo].status == "erased"]
+    assert 20 < len(erased) < 180
+    for photo in good:
+        before, after = (np.asarray(Image.open(root / photo)) for root in (photos, out / "erased"))
+        differs = (before != after).any(axis=-1)
+        if photo in erased:
+            mask = np.asarray(Image.open(out / "found/masks" / f"{photo}.png")) > 0
+            assert differs.any()
+            assert not differs[~mask].any()
+        else:
+            assert not differs.any()

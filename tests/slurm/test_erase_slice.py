@@ -14,7 +14,9 @@ from pconv_hpc.slurm.erase_continuation import (
     successor_command,
     successor_environment,
 )
-from pconv_hpc.slurm.erase_work import open_work, parse_settings
+from pconv_hpc.slurm.erase_jobs import noted_jobs
+from pconv_hpc.slurm.erase_slice import note_array
+from pconv_hpc.slurm.erase_work import open_work
 from pconv_hpc.slurm.queries import is_alive
 
 JOB = Path(__file__).parents[2] / "jobs" / "erase_array.sbatch"
@@ -26,13 +28,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     photos.mkdir()
     for index in range(9):
         (photos / f"{index}.jpg").touch()
+    for name in ("w.h5", "w 1.h5", "n.pth"):
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def array(task: int = 0, *, count: int = 4, last: int = 3, **more: str) -> dict[str, str]:
     variables = {"ID": task, "COUNT": count, "MAX": last}
-    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in variables.items()} | more
+    slurm = {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in variables.items()}
+    return {"CHECKPOINT": "n.pth"} | slurm | more
 
 
 def test_tasks_share_the_photos(folder: Path) -> None:
@@ -50,6 +55,7 @@ def test_tasks_share_the_photos(folder: Path) -> None:
 def test_options_are_recorded_as_each_stage_takes_them(folder: Path) -> None:
     (folder / "net.py").touch()
     words = ["--weights", "w 1.h5", "--checkpoint=n.pth", "--config", "net.py", "--num-slices=2"]
+    (folder / "table.csv").write_text("image,click\n")
     words += ["--classes", "person, car", "--largest", "--box", "1,2,3,4", "--choices=table.csv"]
     words += ["--segment-batch-size", "3", "--inpaint-batch-size=5", "--strategy", "full"]
     words += ["--threads", "2", "--empty", "skip"]
@@ -72,11 +78,12 @@ def test_options_are_recorded_as_each_stage_takes_them(folder: Path) -> None:
 
 def test_everything_from_the_environment(folder: Path) -> None:
     names = {"IMAGES": "my photos", "OUT": "out", "WEIGHTS": "w.h5", "CHECKPOINT": "n.pth"}
-    manifest, number = open_work(["--all"], array(1, CONFIG="mask-rcnn", **names))
+    config = "mask-rcnn_r50_fpn_1x_coco"
+    manifest, number = open_work(["--all"], array(1, CONFIG=config, **names))
     assert (manifest.images, manifest.out, number) == (folder / "my photos", folder / "out", 1)
     settings = manifest.settings
     assert (settings.weights, settings.checkpoint) == (folder / "w.h5", folder / "n.pth")
-    assert (settings.config, settings.segment_options) == ("mask-rcnn", ("--all",))
+    assert (settings.config, settings.segment_options) == (config, ("--all",))
 
 
 def test_what_is_recorded_needs_no_options(folder: Path) -> None:
@@ -85,6 +92,7 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
     for arguments, environment in (
         (["out"], array(3, count=2, last=5)),  # --array=3,5
         ([], array(3, count=1, last=3, OUT="out")),
+        (["my photos", "out"], array(3, count=1, last=3, CHECKPOINT="")),
         (given, array(3, count=1, last=3)),
     ):
         assert open_work(arguments, environment) == (manifest, 3)
@@ -107,11 +115,14 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
         (["my photos", "my photos", "--all"], array(), "a folder of its own"),
         (["my photos", "out", "--num-slices", "x"], array(), "--num-slices"),
         (["my photos", "out", "--num-slices", "3", "--all"], array(3), "expected 0 to 2"),
-        (["my photos", "out", "--overwrite"], array(), "--overwrite"),
+        (["my photos", "out", "--overwrite"], array(), "--overwrite is for one photo"),
+        (["my photos", "out", "--all", "--local"], array(), "--local is for tools/erase"),
+        (["my photos", "out", "--all", "--weights=gone.h5"], array(), "gone.h5"),
+        (["my photos", "out", "--all", "--checkpoint=gone.pth"], array(), "gone.pth"),
         (["my photos", "out", "--files-from=x"], array(), "--files-from"),
         (["my photos", "out", "--min-score=7"], array(), "not between 0 and 1"),
         (["my photos", "out"], array(), "nothing is selected"),
-        (["my photos", "out", "--all"], {}, "no task of a job array"),
+        (["my photos", "out", "--all"], {"CHECKPOINT": "n.pth"}, "no task of a job array"),
         # --array=3,5 to repeat two of 64 is no array of 6 slices
         (["my photos", "out", "--all"], array(3, count=2, last=5), "add --num-slices"),
     ],
@@ -125,14 +136,8 @@ def test_what_cannot_work_is_refused(
 
 def test_no_weights_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="no weights"):
-        open_work(["my photos", "out"], array())
+        open_work(["my photos", "out", "--all"], array())
     assert not (folder / "out" / MANIFEST_NAME).exists()
-
-
-def test_options_follow_the_tools_defaults() -> None:
-    settings, num_slices = parse_settings(["--weights=/w.h5", "--all"], {})
-    assert (settings.segment_options, settings.inpaint_options) == (("--all",), ())
-    assert num_slices is None
 
 
 RECORD = {
@@ -250,6 +255,25 @@ def test_where_requeue_is_forbidden_a_successor_goes_on(slurm: FakeSlurm) -> Non
 
     slurm.answer(refusal="no", sbatch="Access denied")
     assert "Access denied" in say(TASK)
+
+
+def test_a_slurm_that_does_not_answer_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scontrol").write_text("#!/bin/sh\necho Unable to contact >&2; exit 1\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert "not continued: Slurm does not answer" in say(TASK)
+
+
+def test_an_array_that_somebody_submitted_by_hand_is_noted(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    slurm.answer()
+    for task in (3, 5):
+        note_array(tmp_path, TASK | array(task, count=3, last=5, SLURM_ARRAY_TASK_MIN="3"))
+    (job,) = noted_jobs(tmp_path)
+    assert (job.job_id, job.indices, job.max_running) == (7, "3-5", None)
 
 
 def test_the_record_of_an_arrays_last_task_is_its_own(
