@@ -46,6 +46,21 @@ class Result:
     ours: float
     reference: float
 
+    @classmethod
+    def of_one(
+        cls,
+        *,
+        name: str,
+        against: str,
+        quantity: Quantity,
+        goal: float,
+        ours: float,
+        reference: float,
+    ) -> "Result":
+        """Return the outcome of a single measurement against a fixed amount."""
+        ratio = ours / reference
+        return cls(name, against, quantity, goal, ratio, ratio, ratio, ours, reference)
+
     @property
     def reached(self) -> bool:
         """Whether the median meets the goal."""
@@ -57,8 +72,8 @@ class Result:
         return [
             self.name,
             self.against,
-            f"{self.quantity} {self.ratio:.2f} ×",
-            f"{self.lowest:.2f}–{self.highest:.2f}",
+            f"{self.quantity} {self.ratio:.3g} ×",
+            f"{self.lowest:.3g}–{self.highest:.3g}",
             f"{bound} {self.goal:g} ×",
             "reached" if self.reached else "missed",
         ]

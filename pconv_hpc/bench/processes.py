@@ -44,7 +44,11 @@ def _step_time(*options: str, num_ranks: int = 1, launcher: bool = False) -> Wor
 
 
 def _step_memory(*options: str) -> Work:
-    return lambda: float(steps("--steps", "2", *options)["peak_mib"])
+    def mebibytes() -> float:
+        found = steps("--steps", "2", *options)
+        return float(found["peak_mib"] - found["start_mib"])
+
+    return mebibytes
 
 
 def process_comparisons() -> Iterator[Comparison]:
