@@ -26,6 +26,8 @@ def test_the_shipped_configurations_are_the_ones_documented() -> None:
         "imagenet_256_finetune",
         "imagenet_512",
         "original_10pct",
+        "small_128",
+        "small_128_finetune",
         "tiny_cpu",
     ]
 
