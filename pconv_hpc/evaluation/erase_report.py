@@ -128,12 +128,12 @@ class _Pictures:
 
     def before(self, photo: PhotoRow) -> Path:
         """Return a small picture of the photo."""
-        return self._write(_small(decode_rgb(self._file(self._manifest.root, photo))))
+        return self._write(_small(decode_rgb(self._photo_file(photo))))
 
     def marked(self, photo: PhotoRow) -> Path:
         """Return a small picture of the photo, red where it was erased."""
-        image = _small(decode_rgb(self._file(self._manifest.root, photo)))
-        mask = Image.fromarray(read_mask(self._manifest.found / "masks" / f"{photo.photo}.png"))
+        image = _small(decode_rgb(self._photo_file(photo)))
+        mask = Image.fromarray(read_mask(self._mask_file(photo)))
         size = (image.shape[1], image.shape[0])
         share = np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX)) / 255
         opacity = 0.6 * share[..., None]
@@ -142,15 +142,28 @@ class _Pictures:
 
     def after(self, photo: PhotoRow) -> Path:
         """Return a small picture of the result."""
-        return self._write(_small(decode_rgb(self._file(self._manifest.erased, photo))))
+        erased = self._manifest.erased
+        if photo.tar is None:
+            return self._write(_small(decode_rgb(erased / photo.photo)))
+        path = self._unpacked(erased / photo.tar, _key(photo))
+        return self._write(_small(decode_rgb(path)))
 
-    def _file(self, root: Path, photo: PhotoRow) -> Path:
-        """Return a photo's file; one that is in a tar file is unpacked for that."""
+    def _photo_file(self, photo: PhotoRow) -> Path:
+        root = self._manifest.root
         if photo.tar is None:
             return root / photo.photo
-        key = photo.photo.removeprefix(f"{photo.tar}/")
-        folder = self._folder / str(root == self._manifest.erased) / photo.tar
-        unpack(root / photo.tar, [key], folder)
+        return self._unpacked(root / photo.tar, _key(photo))
+
+    def _mask_file(self, photo: PhotoRow) -> Path:
+        found = self._manifest.found
+        if photo.tar is None:
+            return found / "masks" / f"{photo.photo}.png"
+        return self._unpacked(found / photo.tar, f"masks/{_key(photo)}.png")
+
+    def _unpacked(self, tar: Path, key: str) -> Path:
+        self._count += 1
+        folder = self._folder / f"unpacked {self._count}"
+        unpack(tar, [key], folder)
         return folder / key
 
     def _write(self, pixels: np.ndarray) -> Path:
@@ -158,6 +171,11 @@ class _Pictures:
         path = self._folder / f"{self._count}.jpg"
         Image.fromarray(pixels).save(path, quality=88)
         return path
+
+
+def _key(photo: PhotoRow) -> str:
+    """Return the name that a photo has inside its tar file."""
+    return photo.photo.removeprefix(f"{photo.tar}/")
 
 
 def _small(image: np.ndarray) -> np.ndarray:

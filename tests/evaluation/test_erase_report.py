@@ -83,10 +83,13 @@ def test_photos_and_results_inside_tar_files(tmp_path: Path) -> None:
         tar.add(tmp_path / "photos", arcname=".")
     manifest = build_manifest(tmp_path / "tars", tmp_path / "out", num_slices=1, settings=SETTINGS)
     finish(manifest)
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        tar.add(manifest.erased / "a.tar", arcname=".")
-    shutil.rmtree(manifest.erased / "a.tar")
-    shutil.move(tmp_path / "a.tar", manifest.erased / "a.tar")
+    for folder, tarred in ((manifest.erased, ""), (manifest.found / "masks", "masks/")):
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
+            for path in (folder / "a.tar").iterdir():
+                tar.add(path, arcname=f"{tarred}{path.name}")
+        shutil.rmtree(folder / "a.tar")
+        top = manifest.found if tarred else manifest.erased
+        shutil.move(tmp_path / "a.tar", top / "a.tar")
     account(manifest, 0, "erased", "erased", "empty", "")
     page = write_erase_report(manifest.out).read_text()
     assert len(pictures(page)) == 2 * 3 + 1
