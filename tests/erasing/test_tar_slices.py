@@ -1,10 +1,12 @@
 """Slices of tar files: never divided, unpacked one at a time, written anew whole."""
 
+import io
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pconv_hpc.erasing import slice_stages
 from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
@@ -12,10 +14,13 @@ from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceEnding, SliceRunner, forgive_failures
 from pconv_hpc.erasing.slice_summary import summarise
 from pconv_hpc.errors import UsageError
+from tests.assets.shape_photos import CLASSES, ShapePhotos
 from tests.erasing.fake_stages import FakeFolder
+from tests.erasing.inpainting_files import save_tiny_weights
 from tests.erasing.test_slice_runner import start, wait_for
 from tests.erasing.test_tar_files import read_tar, write_tar
 
+ASSETS = Path(__file__).parents[1] / "assets"
 SETTINGS = EraseSettings(weights=Path("/w.h5"))
 
 
@@ -123,6 +128,39 @@ def test_a_tar_file_that_is_damaged_later_fails_its_photos(
     assert ending.exit_code == 1
     assert "not a whole, uncompressed tar file" in next(iter(ending.summary.reasons))
     assert folder.erased("b.tar") == [("1.jpg", "erased")]
+
+
+def test_with_the_real_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Programs
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    supply = ShapePhotos(seed=5, held_out=True, size=112)
+    members, with_star = [("0.json", b"{}")], set()
+    for index in range(5):
+        stream = io.BytesIO()
+        Image.fromarray(supply[index].image).save(stream, "PNG")
+        members.append((f"☃ {index}.png", stream.getvalue()))
+        if CLASSES.index("star") in supply[index].labels:
+            with_star.add(f"☃ {index}.png")
+    assert 0 < len(with_star) < 5
+    write_tar(tmp_path / "tars/a.tar", members)
+    settings = EraseSettings(
+        weights=save_tiny_weights(tmp_path / "w.h5", image_size=64),
+        checkpoint=ASSETS / "small_mask_rcnn.pth",
+        config=str(ASSETS / "small_mask_rcnn.py"),
+        segment_options=("--classes=star", "--device=cpu", "--overlay"),
+    )
+    manifest = build_manifest(tmp_path / "tars", tmp_path / "out", num_slices=1, settings=settings)
+    assert SliceRunner(manifest, 0, programs, environment={}).run().exit_code == 0
+    after = read_tar(manifest.erased / "a.tar")
+    assert [name for name, _ in after] == [name for name, _ in members]
+    changed = {new[0] for new, old in zip(after, members, strict=True) if new != old}
+    assert changed == with_star
+    found = {name for name, _ in read_tar(manifest.found / "a.tar")}
+    assert {name for name in found if name.startswith("masks/")} == {
+        f"masks/{name}.png" for name in with_star
+    }
+    assert len(found) == len(with_star) + 2 * 5  # and instances and overlays of every photo
 
 
 def test_slices_never_divide_a_tar_file(tmp_path: Path) -> None:
