@@ -65,7 +65,7 @@ class Measurement:
         kinds: Sequence[MaskKind],
         *,
         masks_per_photo: int,
-        silhouettes: Silhouettes | None,
+        silhouettes: Silhouettes,
         num_ghost_photos: int,
         lpips: "LPIPS | None",
         seed: int,
@@ -106,11 +106,19 @@ class Measurement:
 
     def composite(self, index: int, background: np.ndarray) -> Composite | None:
         """Return photo ``index`` with an object on it, or None if it is to have none."""
-        if self._silhouettes is None or index >= self._num_ghost_photos:
+        if not self._has_object(index):
             return None
         rng = np.random.default_rng([self._seed, index])
         texture = self._another_photo(index, rng)[::-1]  # upside down: never its own surroundings
         return paste_object(background, texture, self._silhouettes, rng)
+
+    def _has_object(self, index: int) -> bool:
+        """Return whether an object is pasted on photo ``index``: on as many, spread evenly.
+
+        Objects on the first photos would all be work of the first ranks.
+        """
+        wanted, num_photos = self._num_ghost_photos, self.photos.num_photos
+        return (index + 1) * wanted // num_photos > index * wanted // num_photos
 
     def _another_photo(self, index: int, rng: np.random.Generator) -> np.ndarray:
         num_photos = self.photos.num_photos

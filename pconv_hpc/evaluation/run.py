@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from pconv_hpc.atomic import sha256_of
-from pconv_hpc.data.mask_bank import load_silhouettes
-from pconv_hpc.data.mask_drawing import MaskPlan
 from pconv_hpc.data.sampler import rank_slice
+from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import Interrupted, UsageError
 from pconv_hpc.evaluation.baselines import (
     BASELINES,
@@ -93,8 +92,6 @@ def evaluate(
         UsageError: something cannot be used as it is.
         Interrupted: ``should_stop`` said so between two photos.
     """
-    if world.is_first:
-        (settings.out / RESULTS_NAME).unlink(missing_ok=True)
     networks = _load_networks(settings)
     size = settings.size or _trained_size(networks) or DEFAULT_SIZE
     if size < MIN_SIZE or not 0 <= settings.seed < 2**63:
@@ -123,18 +120,19 @@ def evaluate(
         objects_from=objects_from,
         world=world,
     )
-    objects_plan = MaskPlan(size=size, seed=settings.seed, style_weights={"objects": 1.0})
     measurement = Measurement(
         photos,
         methods,
         kinds,
         masks_per_photo=settings.masks_per_photo,
-        silhouettes=load_silhouettes(objects_plan, objects_from),
+        silhouettes=Silhouettes.from_path(objects_from, seed=settings.seed),
         num_ghost_photos=settings.num_ghost_photos,
         lpips=lpips,
         seed=settings.seed,
         batch_size=settings.batch_size,
     )
+    if world.is_first:  # an older one would say that this evaluation is complete
+        (settings.out / RESULTS_NAME).unlink(missing_ok=True)
     parts = world.gather(_measure_part(measurement, world, should_stop))
     if parts is None:
         return None
@@ -167,8 +165,10 @@ def _load_networks(settings: EvaluationSettings) -> "dict[str, NetworkFill]":
     names = ["network"]
     if len(settings.weights) > 1:
         names = [path.parent.name if path.is_file() else path.name for path in settings.weights]
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or not set(names).isdisjoint(BASELINES):
         names = [str(path) for path in settings.weights]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--weights {' '.join(names)}: names the same network twice")
     return {
         name: NetworkFill(
             path,

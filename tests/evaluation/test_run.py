@@ -44,6 +44,7 @@ def test_baselines_on_a_folder(photos: Path, tmp_path: Path) -> None:
     )
     assert len(results.holes) == 4 * 3 * 2 * 7
     assert len(results.ghosts) == 4 * 4 * 3
+    assert sorted({ghost.photo for ghost in results.ghosts}) == [2, 4, 6]
     overall = {
         (row["masks"], row["method"]): row for row in results.by_hole_ratio if row["hole"] == "all"
     }
@@ -101,6 +102,22 @@ def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str) -> None:
         row["method"]: row["psnr"] for row in results.by_hole_ratio if row["hole"] == "all"
     }
     assert len(set(by_method.values())) == 3
+
+
+def test_networks_have_names_of_their_own(photos: Path, tmp_path: Path) -> None:
+    weights = [write_network(tmp_path / name / "weights.h5") for name in ("mean", "other")]
+    settings = {"size": 32, "num_photos": 1, "num_ghost_photos": 0}
+    results = run(tmp_path / "out", photos, weights=weights, **settings)
+    assert results.conditions["methods"] == [*map(str, weights), "mean"]
+    with pytest.raises(UsageError, match="the same network twice"):
+        run(tmp_path / "out", photos, weights=weights[:1] * 2, **settings)
+
+
+def test_bad_input_leaves_earlier_results_alone(photos: Path, tmp_path: Path) -> None:
+    run(tmp_path, photos, num_photos=1, num_ghost_photos=0)
+    with pytest.raises(UsageError):
+        run(tmp_path, photos, baselines=[])
+    assert (tmp_path / "results.json").is_file()
 
 
 def test_a_pack_is_measured_on(tmp_path: Path) -> None:
