@@ -36,6 +36,8 @@ from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading
 
 # Every mapping holds a file descriptor, and a process may often have no more than 1024 of them.
 _MAX_MAPPED_SHARDS = 256
+# What a shard and its index both say about where they come from.
+_ORIGIN = ("split", "seed", "source_fingerprint", "command")
 
 
 def write_shard(
@@ -91,6 +93,8 @@ def _text_column(texts: Sequence[str]) -> np.ndarray:
 class _MappedShard:
     images: np.ndarray  # uint8 (N, S, S, 3), a view of the file
     keys: np.ndarray  # bytes (N,)
+    checksums: np.ndarray  # uint32 (N,), CRC-32 of each image
+    attributes: dict[str, Any]
 
 
 def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
@@ -120,13 +124,21 @@ def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
             )
         if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
             raise UsageError(f"{path}: 'images' is not contiguous; pack again with pack.py")
+        checksums = get_dataset(file, "crc32")
+        if checksums.shape != shape[:1] or checksums.dtype != np.uint32:
+            raise UsageError(
+                f"{path}: 'crc32' is {checksums.dtype} of shape {checksums.shape}; expected uint32 "
+                f"of shape {shape[:1]}"
+            )
+        described = (keys[()], checksums[()], dict(file.attrs))
         offset, num_bytes = dataset.id.get_offset(), dataset.nbytes
         if shape[0] == 0:
-            return _MappedShard(np.empty(shape, np.uint8), keys[()])
+            return _MappedShard(np.empty(shape, np.uint8), *described)
         if offset is None or offset + num_bytes > path.stat().st_size:
             raise UsageError(f"{path}: the images lie beyond its end; it is truncated")
         images = np.memmap(path, np.uint8, "r", offset, shape)
-        return _MappedShard(images.view(np.ndarray), keys[()])  # a memmap is slow to take parts of
+        # a memmap is slow to take parts of
+        return _MappedShard(images.view(np.ndarray), *described)
 
 
 def shard_attributes(path: Path) -> dict[str, Any]:
@@ -148,15 +160,9 @@ def read_rejected(path: Path) -> list[tuple[str, str]]:
 def damaged_images(path: Path) -> list[str]:
     """Return the keys of the images of a shard whose bytes do not match their CRC-32."""
     shard = map_shard(path)
-    with open_for_reading(path) as file:
-        expected = get_dataset(file, "crc32")[()]
-    if expected.shape != shard.images.shape[:1]:
-        raise UsageError(
-            f"{path}: {expected.size} checksums for {len(shard.images)} images; pack again"
-        )
     return [
         key.decode("utf-8", "replace")
-        for key, image, crc in zip(shard.keys, shard.images, expected, strict=True)
+        for key, image, crc in zip(shard.keys, shard.images, shard.checksums, strict=True)
         if zlib.crc32(image) != crc
     ]
 
@@ -239,9 +245,18 @@ class ShardReader(Closing):
 
     def key(self, index: int) -> str:
         """Return where in the source image ``index`` comes from, such as ``class/photo.JPEG``."""
-        number, _, rows = next(self._by_shard(np.array([index], dtype=np.int64)))
-        key: bytes = self._shard(number).keys[rows[0]]
+        number, row = self._place(index)
+        key: bytes = self._shard(number).keys[row]
         return key.decode("utf-8", "replace")
+
+    def checksum(self, index: int) -> int:
+        """Return the CRC-32 that image ``index`` had when it was packed."""
+        number, row = self._place(index)
+        return int(self._shard(number).checksums[row])
+
+    def shard_path(self, index: int) -> Path:
+        """Return the file that image ``index`` lies in."""
+        return self._path(self._index.shards[self._place(index)[0]])
 
     def verify(self) -> list[str]:
         """Read everything; return what is damaged, one message per finding. Empty: all is well."""
@@ -255,9 +270,12 @@ class ShardReader(Closing):
         try:
             self._check_size(entry)
             findings = [f"{path}: image {key!r} is damaged" for key in damaged_images(path)]
-            self._open(number)
         except UsageError as error:
             return [str(error)]
+        try:
+            self._open(number)
+        except UsageError as error:
+            findings.append(str(error))
         if atomic.sha256_of(path) != entry.sha256:
             findings.append(f"{path}: its SHA-256 is not the one in {self._index_path.name}")
         return findings
@@ -299,6 +317,11 @@ class ShardReader(Closing):
             start = self._ends[number] - self._index.shards[number].num_images
             yield int(number), where, indices[where] - start
 
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return the shard that image ``index`` lies in, and its row there."""
+        number, _, rows = next(self._by_shard(np.array([index], dtype=np.int64)))
+        return number, int(rows[0])
+
     def _shard(self, number: int) -> _MappedShard:
         with self._lock:
             if self._closed:
@@ -313,9 +336,22 @@ class ShardReader(Closing):
     def _open(self, number: int) -> _MappedShard:
         entry = self._index.shards[number]
         shard = map_shard(self._path(entry), image_size=self.image_size)
+        self._check_origin(number, shard.attributes)
         if len(shard.images) != entry.num_images:
             raise UsageError(
                 f"{self._path(entry)}: holds {len(shard.images)} images, but {self._index_path} "
                 f"says {entry.num_images}; delete it and run pack.py again"
             )
         return shard
+
+    def _check_origin(self, number: int, attributes: Mapping[str, Any]) -> None:
+        """Refuse a shard that says it is another one, or of another pack than the index's."""
+        expected = {name: getattr(self._index, name) for name in _ORIGIN} | {"shard": number}
+        for name, value in expected.items():
+            found = attributes.get(name, value)
+            if not np.array_equal(found, value):
+                raise UsageError(
+                    f"{self._path(self._index.shards[number])}: its {name} is {str(found)[:80]}, "
+                    f"but {self._index_path} says {str(value)[:80]}; it was swapped with another "
+                    "shard: put the right one back, or delete it and run pack.py again"
+                )

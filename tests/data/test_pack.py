@@ -157,7 +157,7 @@ def test_a_damaged_shard_is_packed_again(
     with ShardReader(call.out) as reader:
         key = reader.key(8).encode()
     if damage == "image":
-        data[map_shard(path).images.offset + 100] ^= 0xFF
+        data[data.index(map_shard(path).images.tobytes()) + 100] ^= 0xFF
     elif damage == "truncated":
         del data[-200:]
     elif damage == "attribute":

@@ -158,6 +158,7 @@ def write_h5(path: Path, images: object, keys: object = None, **options: object)
         if images is not None:
             file.create_dataset("images", data=images, **options)
         file["keys"] = np.array([b"k"] * 4) if keys is None else keys
+        file["crc32"] = np.zeros(len(file["keys"]), np.uint32)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,23 @@ def test_no_hdf5_at_all_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"x" * path.stat().st_size)
     with ShardReader(tmp_path) as reader, pytest.raises(UsageError, match=r"train-0\.h5.*HDF5"):
         reader.images([0])
+
+
+def test_shards_that_were_swapped_are_refused(tmp_path: Path) -> None:
+    make_pack(tmp_path, (4, 4))
+    for number, shard in enumerate(["train-0.h5", "train-1.h5"]):
+        with h5py.File(tmp_path / shard, "r+") as file:
+            file.attrs["shard"] = number
+    sizes = [(tmp_path / f"train-{n}.h5").stat().st_size for n in range(2)]
+    entries = json.loads((tmp_path / "index.json").read_text())["shards"]
+    edit_index(tmp_path, shards=[e | {"bytes": n} for e, n in zip(entries, sizes, strict=True)])
+    with ShardReader(tmp_path) as reader:
+        assert len(reader.images([0, 4])) == 2
+    (tmp_path / "train-1.h5").write_bytes((tmp_path / "train-0.h5").read_bytes())
+    with ShardReader(tmp_path) as reader:
+        reader.images([0])
+        with pytest.raises(UsageError, match=r"train-1\.h5: its shard is 0, but .* says 1"):
+            reader.images([4])
 
 
 @pytest.mark.parametrize("name", ["../train-0.h5", "/etc/passwd", "sub/x.h5", "..", "", "a\\b"])
