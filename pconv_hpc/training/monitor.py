@@ -18,19 +18,34 @@ from pconv_hpc.training.run_folder import RunFolder
 _LOG = logging.getLogger("pconv_hpc")
 
 
-def configure_logging(log_path: Path | None, *, rank: int) -> None:
-    """Send rank 0's messages to standard error and ``log_path``; other ranks only warn."""
+def configure_logging(*, rank: int) -> None:
+    """Send rank 0's messages to standard error; other ranks only warn."""
     _LOG.handlers.clear()
     _LOG.propagate = False
     _LOG.setLevel(logging.INFO if rank == 0 else logging.WARNING)
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(logging.Formatter("%(message)s" if rank == 0 else f"[{rank}] %(message)s"))
     _LOG.addHandler(stream)
-    if log_path is not None and rank == 0:
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log_path, encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        _LOG.addHandler(file)
+
+
+def log_to_file(path: Path) -> None:
+    """Send this rank's messages to the end of a file as well.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = _LogFile(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _LOG.addHandler(file)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk silences: what has to be known is told on standard error, too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 class Monitor:

@@ -1,9 +1,10 @@
 """The training function: data → model → restore → loop → close."""
 
+import contextlib
 import logging
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from pconv_hpc.config import RunConfig
+from pconv_hpc.data.checked_reader import CheckedReader
 from pconv_hpc.data.loader import BatchLoader
 from pconv_hpc.data.shards import ShardReader
 from pconv_hpc.data.staging import staged_index
@@ -27,10 +29,11 @@ from pconv_hpc.training.checkpoint_files import Checkpoint
 from pconv_hpc.training.distributed import Ranks, configure_devices
 from pconv_hpc.training.loop import Progress, TrainingLoop
 from pconv_hpc.training.mask_banks import open_mask_banks
-from pconv_hpc.training.monitor import Monitor, configure_logging
+from pconv_hpc.training.monitor import Monitor, configure_logging, log_to_file
 from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.step import TrainingStep, build_optimizer, variable_groups
 from pconv_hpc.training.validation import Validator
+from pconv_hpc.training.watchdog import Watchdog, stall_limit
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,16 +46,20 @@ def train(config: RunConfig, run_dir: Path, stop_request: StopRequest | None = N
 
     Raises:
         Interrupted: asked to stop (USR2, TERM, INT); saved, and can be continued.
-        PconvError: the loss is not finite, or a checkpoint could not be written.
+        PconvError: the loss is not finite, or the run folder cannot be written to.
         UsageError: configuration or data cannot be used.
     """
     folder = RunFolder(run_dir)
     ranks = Ranks()
-    configure_logging(folder.log_path if ranks.is_first else None, rank=ranks.rank)
-    with ExitStack() as stack:
+    configure_logging(rank=ranks.rank)
+    if ranks.is_first:
+        with contextlib.suppress(OSError):  # where the folder cannot be used, claiming it says so
+            log_to_file(folder.log_path)
+    with contextlib.ExitStack() as stack:
         stop_request = stop_request or stack.enter_context(StopRequest())
         try:
-            _train_ranks(config, folder, ranks, stop_request)
+            with _failures_explained(folder):
+                _train_ranks(config, folder, ranks, stop_request)
         except PconvError as error:
             if ranks.is_first:
                 _LOG.log(
@@ -89,7 +96,7 @@ def _train_ranks(
     )
     keras.utils.set_random_seed(config.train.seed % 2**32)
 
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         _claim_together(ranks, folder, config, stack)
 
         # data
@@ -98,6 +105,8 @@ def _train_ranks(
         train_bank, val_bank = open_mask_banks(
             config, folder.masks_dir, ranks, show_progress=ranks.is_first and sys.stderr.isatty()
         )
+        # Drawing masks may take any time; from here on no rank waits long for another.
+        watchdog = stack.enter_context(Watchdog(stall_limit(os.environ) if ranks.size > 1 else 0.0))
         steps_per_epoch = config.train.steps_per_epoch or max(
             1, train_reader.num_images // config.train.global_batch_size
         )
@@ -119,7 +128,12 @@ def _train_ranks(
         optimizer.build(model.trainable_variables)
         step = TrainingStep(model=model, loss=loss, optimizer=optimizer, ranks=ranks, config=config)
         validator = Validator(
-            model=model, loss=loss, reader=val_reader, bank=val_bank, ranks=ranks, config=config
+            model=model,
+            loss=loss,
+            reader=CheckedReader(val_reader, on_damage=config.data.on_damage),
+            bank=val_bank,
+            ranks=ranks,
+            config=config,
         )
 
         # restore, in this order:
@@ -179,7 +193,7 @@ def _train_ranks(
         )
         loader = stack.enter_context(
             BatchLoader(
-                train_reader,
+                CheckedReader(train_reader, on_damage=config.data.on_damage),
                 train_bank,
                 config.data,
                 config.masks,
@@ -193,21 +207,24 @@ def _train_ranks(
 
         # loop and close
         try:
-            loop.run(iter(loader))
+            loop.run(watchdog.watching(iter(loader)))
         except Interrupted as error:
             loop.write_state("interrupted", str(error))
             raise
         except tf.errors.OpError as error:
-            problem = f"a step could not be finished, or another rank ended ({error.message})"
-            loop.write_state("failed", problem)
-            raise PconvError(problem) from error
+            with contextlib.suppress(OSError):
+                loop.write_state("failed", error.message)
+            raise
         except BaseException as error:
-            loop.write_state("failed", str(error) or type(error).__name__)
+            with contextlib.suppress(OSError):
+                loop.write_state("failed", str(error) or type(error).__name__)
             raise
         loop.write_state("finished", "trained to the end")
 
 
-def _claim_together(ranks: Ranks, folder: RunFolder, config: RunConfig, stack: ExitStack) -> None:
+def _claim_together(
+    ranks: Ranks, folder: RunFolder, config: RunConfig, stack: contextlib.ExitStack
+) -> None:
     """Let rank 0 take the folder until ``stack`` closes; where it cannot, every rank raises."""
     problem = None
     if ranks.is_first:
@@ -216,6 +233,8 @@ def _claim_together(ranks: Ranks, folder: RunFolder, config: RunConfig, stack: E
             _claim_folder(folder, config)
         except UsageError as error:
             problem = str(error)
+        except OSError as error:
+            problem = f"{folder.path}: cannot be used as a run folder ({error})"
     problem = ranks.broadcast(problem, name="claim")
     if problem:
         refused = UsageError(problem)
@@ -229,6 +248,23 @@ def _claim_folder(folder: RunFolder, config: RunConfig) -> None:
         if changed:
             _LOG.info("continuing with changed %s", ", ".join(changed))
     folder.save_config(config)
+
+
+@contextlib.contextmanager
+def _failures_explained(folder: RunFolder) -> Iterator[None]:
+    """Say what failed disks and lost ranks mean for a run, in place of a traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise PconvError(
+            f"{folder.path}: a file could not be read or written ({error}). The last checkpoint is "
+            "untouched: make room, mend the disk or its permissions, then continue with "
+            f"tools/resume.py {folder.path}"
+        ) from error
+    except tf.errors.OpError as error:
+        raise PconvError(
+            f"a step could not be finished, or another rank ended ({error.message})"
+        ) from error
 
 
 def _open_shards(index: str | None, split: str) -> ShardReader:

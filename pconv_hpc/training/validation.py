@@ -10,9 +10,8 @@ from PIL import Image
 
 from pconv_hpc import atomic
 from pconv_hpc.config import RunConfig
-from pconv_hpc.data.loader import Batch, validation_batches
+from pconv_hpc.data.loader import Batch, ImageReader, validation_batches
 from pconv_hpc.data.mask_bank import MaskBank
-from pconv_hpc.data.shards import ShardReader
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.training.distributed import Ranks
 
@@ -33,7 +32,7 @@ class Validator:
         *,
         model: keras.Model,
         loss: InpaintingLoss,
-        reader: ShardReader,
+        reader: ImageReader,
         bank: MaskBank,
         ranks: Ranks,
         config: RunConfig,

@@ -3,7 +3,8 @@
     train_with_events.py EVENTS.json CONFIG --run-dir DIR [--set …]
 
 EVENTS holds ``signal`` (a name), ``at_step`` (from 1; sent when the step begins), ``rank`` (of who
-gets it; -1: all), ``during_save`` (send it between writing and renaming that step's checkpoint
+gets it; -1: all), ``after_seconds`` (send it so much later, from a thread, wherever the run is by
+then), ``during_save`` (send it between writing and renaming the first checkpoint from that step on
 instead), and ``record`` (a folder: each rank appends the samples of its steps, and writes its
 weights' checksum at the end). Nothing of the training code is replaced; its calls are wrapped.
 """
@@ -11,9 +12,11 @@ weights' checksum at the end). Nothing of the training code is replaced; its cal
 import hashlib
 import json
 import os
+import re
 import runpy
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +50,11 @@ def step_with_events(self: TrainingStep, batch: Any, **wishes: bool) -> Any:
         with open(Path(EVENTS["record"]) / f"rank{my_rank()}.jsonl", "a") as stream:
             stream.write(json.dumps([batch.step, batch.samples.tolist()]) + "\n")
     due = EVENTS.get("at_step") == batch.step + 1 and not EVENTS.get("during_save")
-    if due and is_mine():
+    if due and is_mine() and "after_seconds" in EVENTS:
+        threading.Timer(EVENTS["after_seconds"], send).start()
+    elif due and is_mine():
         send()
-        wishes["stop"] = wishes["stop"] or EVENTS["signal"] != "SIGKILL"
+        wishes["stop"] = wishes["stop"] or EVENTS["signal"] not in ("SIGKILL", "SIGSTOP")
     return call_step(self, batch, **wishes)
 
 
@@ -63,7 +68,8 @@ def loop_with_record(self: TrainingLoop, batches: Any) -> None:
 
 
 def hash_with_events(path: Path) -> str:
-    if EVENTS.get("during_save") and f"step_{EVENTS['at_step']:08d}.h5." in path.name:
+    checkpoint = re.match(r"\.step_(\d+)\.h5\.", path.name)
+    if EVENTS.get("during_save") and checkpoint and int(checkpoint[1]) >= EVENTS["at_step"]:
         send()
     return hash_file(path)
 
