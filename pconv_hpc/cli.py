@@ -1,6 +1,7 @@
 """What every program in ``tools/`` shares: its parser's looks, and how errors leave the process."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable
 
@@ -49,6 +50,10 @@ def run(main: Callable[[], int | None]) -> None:
     A ``PconvError`` becomes one message on standard error and its own exit code. Ctrl-C before
     anything was started that could save itself ends with 75: running the command again is safe.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="surrogateescape"
+        )  # file names that are no UTF-8, as they are
     try:
         code = main() or EXIT_DONE
     except PconvError as error:

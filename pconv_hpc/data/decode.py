@@ -8,6 +8,7 @@ an ``ImageError``.
 import contextlib
 import io
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -125,7 +126,11 @@ def open_image(source: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _open_stream(source: bytes | Path) -> IO[bytes]:
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if not stat.S_ISREG(Path(source).stat().st_mode):  # a pipe would be waited for, for ever
+        raise ImageError(f"{source}: not a regular file")
+    return open(source, "rb")
 
 
 def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:

@@ -1,5 +1,6 @@
 """Photos in a folder tree."""
 
+import errno
 import os
 from collections import Counter
 from pathlib import Path
@@ -53,9 +54,10 @@ class FolderSource(PhotoSource):
             with os.scandir(folder) as entries:
                 for entry in entries:
                     path = f"{relative}/{entry.name}" if relative else entry.name
-                    if entry.is_dir() and not entry.name.startswith("."):
+                    kind = _kind(entry)
+                    if kind == "folder" and not entry.name.startswith("."):
                         self._list(path, ancestors | {identity}, found)
-                    elif not entry.is_file():
+                    elif kind != "file":
                         self.ignored["hidden folder, broken link or special file"] += 1
                     elif (key := safe_key(path)) is None:
                         self.ignored["unsafe name"] += 1
@@ -67,3 +69,12 @@ class FolderSource(PhotoSource):
             raise UsageError(
                 f"{error.filename or folder}: cannot be listed ({error.strerror})"
             ) from error
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads nowhere, like a broken one
+            return "other"
+        raise

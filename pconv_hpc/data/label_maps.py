@@ -32,6 +32,8 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     Raises:
         UsageError: no PNG, damaged, of an unknown kind, or of more than 64 million pixels.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UsageError(f"{path}: not a regular file; remove it")
     try:
         with Image.open(path, formats=["PNG"]) as image:
             _check_header(path, image)

@@ -45,6 +45,7 @@ def test_a_folder_counts_what_it_leaves_out(tmp_path: Path) -> None:
     (tmp_path / ".hidden.jpg").write_bytes(photo_bytes(0))
     (tmp_path / "line\nbreak.jpg").write_bytes(photo_bytes(0))
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
     (tmp_path / "n00000000" / "up").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe.jpg")
     source = FolderSource(tmp_path)
@@ -53,7 +54,7 @@ def test_a_folder_counts_what_it_leaves_out(tmp_path: Path) -> None:
         "not named like an image": 1,
         "hidden": 1,
         "unsafe name": 1,
-        "hidden folder, broken link or special file": 2,
+        "hidden folder, broken link or special file": 3,
         "link to a folder above it": 1,
     }
 
