@@ -1,0 +1,41 @@
+"""What the fault tests share: the small training run that everything is done to."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pconv_hpc.training.run_folder import RunFolder
+from tests.training.conftest import RunTool, config_path, run_tool
+
+__all__ = [
+    "config_path",
+    "references",
+    "run_tool",
+    "saving_often",
+]  # pytest looks for fixtures here
+
+
+@pytest.fixture(scope="session")
+def saving_often(config_path: Path) -> Path:
+    """The run of the training tests, with a checkpoint after every second of its 12 steps."""
+    config = yaml.safe_load(config_path.read_text())
+    config["train"]["checkpoint_every_steps"] = 2
+    path = config_path.with_name("saving_often.yaml")
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="session")
+def references(
+    saving_often: Path,
+    run_tool: RunTool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[int, RunFolder]:
+    """Runs that nothing happened to, by number of ranks."""
+    root = tmp_path_factory.mktemp("references")
+    folders = {}
+    for ranks in (1, 2):
+        folders[ranks] = RunFolder(root / str(ranks))
+        run_tool("tools/train.py", saving_often, "--run-dir", folders[ranks].path, ranks=ranks)
+    return folders

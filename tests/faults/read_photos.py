@@ -1,0 +1,44 @@
+"""Read every file of a folder with every reader of photos, as one process that may be measured.
+
+    python -m tests.faults.read_photos FOLDER < NAMES.json
+
+Prints JSON: ``{reader: {name: reason, or null where it was read}}`` and the most memory ever held.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from pconv_hpc.data.decode import ImageError, decode_rgb, decode_square
+from pconv_hpc.erasing.images import read_mask, read_photo
+
+READERS = {
+    "decode_rgb": decode_rgb,
+    "decode_square": lambda path: decode_square(path, 32),
+    "read_photo": read_photo,
+    "read_mask": read_mask,
+}
+
+
+def main() -> None:
+    """Read, and print what became of each file."""
+    folder, names = Path(sys.argv[1]), json.loads(sys.stdin.read())
+    outcomes: dict[str, dict[str, str | None]] = {reader: {} for reader in READERS}
+    for name in names:
+        for reader, read in READERS.items():
+            try:
+                read(folder / name)
+                outcomes[reader][name] = None
+            except ImageError as error:
+                outcomes[reader][name] = str(error)
+    print(json.dumps({"outcomes": outcomes, "peak_mib": peak_mib()}))
+
+
+def peak_mib() -> int:
+    """Return the most memory this process held; getrusage would count its parent's, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+if __name__ == "__main__":
+    main()
