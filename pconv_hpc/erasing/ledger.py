@@ -31,6 +31,7 @@ first stage is done with it, ``classes`` counts what it selected; ``empty``: not
 """
 _STATUSES = frozenset(get_args(Status))
 _DONE = ("empty", "erased")
+_ENDED = ("found", "failed", *_DONE)
 
 
 class LedgerWriter:
@@ -162,10 +163,12 @@ class SliceLedger:
 
     Attributes:
         outcomes: by photo; photos without a row are not there.
+        num_ended: how many rows say that a stage came to an end with a photo, well or not.
     """
 
     slice_dir: Path
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    num_ended: int = 0
     _num_foreign: int = 0
     _read: dict[str, int] = field(default_factory=dict)  # bytes taken from each file
     _unfinished: set[str] = field(default_factory=set)  # files that end within a line
@@ -225,6 +228,7 @@ class SliceLedger:
         if not isinstance(photo, str) or status not in _STATUSES:
             self._num_foreign += 1
             return
+        self.num_ended += status in _ENDED
         first, last = self._spans.get(name, (when, when))
         self._spans[name] = min(first, when), max(last, when)
         outcome = self.outcomes.setdefault(photo, Outcome())

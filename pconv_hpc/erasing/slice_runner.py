@@ -5,6 +5,7 @@ begun. When one dies, the photos it was at get a failure each, and are tried aga
 so the one that kills its process is found, three times, and is set aside; no other photo is.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -117,27 +118,24 @@ class SliceRunner:
         if done is not None:
             self._say(f"nothing left to do: {_describe(done)}")
             return SliceEnding(EXIT_DONE, False, done)
-        lock = FolderLock(self._slice_dir, self._environment)
-        try:
-            lock.__enter__()
-        except UsageError as error:
-            self._say(f"left to whom it belongs: {error}")
-            return SliceEnding(EXIT_DONE, False, summarise(self._manifest, self._number))
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(FolderLock(self._slice_dir, self._environment))
+            except UsageError as error:
+                self._say(f"left to whom it belongs: {error}")
+                return SliceEnding(EXIT_DONE, False, summarise(self._manifest, self._number))
+            stack.enter_context(self._writer)
             return self._run_locked()
-        finally:
-            self._writer.close()
-            lock.__exit__(None, None, None)
 
     def _run_locked(self) -> SliceEnding:
         self._ledger = read_slice(self._slice_dir)
-        progress = _progress(self._ledger)
         rows = list(self._manifest.photos(self._number))
         parts = list(parts_of(self._manifest, rows))
         self._say(f"{len(rows)} photos, attempt {self._writer.path.stem}")
         blamed = self._blame_the_begun("the task ended while {stage} worked on this photo")
         for part in parts:
             part.stages.sweep(blamed)
+        num_ended = self._ledger.num_ended
         try:
             for part in parts:
                 self._work(part)
@@ -151,7 +149,7 @@ class SliceRunner:
         elif code == EXIT_DONE:
             code = EXIT_FAILED
         self._say(_describe(summary))
-        return SliceEnding(code, _progress(self._ledger) > progress, summary)
+        return SliceEnding(code, self._ledger.num_ended > num_ended, summary)
 
     def _work(self, part: Part) -> None:
         """Do what is missing of a part; raises ``_Ended`` if the attempt cannot go on."""
@@ -333,14 +331,6 @@ def forgive_failures(
 def log_path(manifest: Manifest, number: int) -> Path:
     """Return the log file of a slice that runs outside Slurm."""
     return manifest.slice_dir(number) / _LOG_NAME
-
-
-def _progress(ledger: SliceLedger) -> int:
-    """Return a number that grows whenever a photo is brought further."""
-    return sum(
-        outcome.is_done + (outcome.classes is not None) + outcome.failures
-        for outcome in ledger.outcomes.values()
-    )
 
 
 def _signal_name(number: int) -> str:
