@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -19,6 +20,7 @@ from pconv_hpc.erasing.ledger import read_slice
 from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.slice_summary import read_done, summarise
 from pconv_hpc.folder_lock import read_holder
+from pconv_hpc.slurm.erase_jobs import noted_jobs
 from tests.assets.shape_photos import ShapePhotos
 from tests.cluster.slurm_client import FINAL_STATES, SlurmClient
 from tests.cluster.training_jobs import REPOSITORY
@@ -158,6 +160,7 @@ def wait_for_file(path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.timeout(900)
 def test_every_photo_is_accounted_for_once_whatever_ends_the_tasks(
     slurm_cluster: SlurmClient, tmp_path: Path
 ) -> None:
@@ -219,3 +222,30 @@ def test_every_photo_is_accounted_for_once_whatever_ends_the_tasks(
             assert not differs[~mask].any()
         else:
             assert not differs.any()
+
+
+def test_where_requeue_is_forbidden_a_successor_goes_on(
+    slurm_cluster: SlurmClient, tmp_path: Path
+) -> None:
+    supply = ShapePhotos(seed=5, held_out=True, size=112)
+    (tmp_path / "photos").mkdir()
+    for index in range(4):
+        Image.fromarray(supply[index].image).save(tmp_path / f"photos/{index}.png")
+    save_tiny_weights(tmp_path / "w.h5", image_size=64)
+    slurm_cluster.environment |= {"PCONV_REQUEUE": "no"}
+    work = ("photos", "100% out", "--weights", "w.h5", *NETWORK, "--all")
+    job = submit(slurm_cluster, tmp_path, "0-1", *work, "--num-slices=2")
+    log = tmp_path / f"pconv-erase-{job}_1.out"
+    slurm_cluster.wait_for_text(log, "inpaint: 2 photos", timeout_s=200)
+    slurm_cluster.run("scancel", "--batch", "--signal=USR2", f"{job}_1", check=False)
+    text = slurm_cluster.wait_for_text(log, " continues", timeout_s=100)
+    successor = int(re.search(r"PCONV_REQUEUE=no\); job (\d+) continues", text)[1])  # type: ignore[index]
+
+    (record,) = slurm_cluster.wait(successor, "COMPLETED", timeout_s=200)
+    assert (record["ArrayTaskId"], record["TimeLimit"]) == ("1", "08:00:00")
+    assert "nothing to erase" in log.read_text()[len(text) :], "it writes on in the task's log"
+    manifest = read_manifest(tmp_path / "100% out")
+    slurm_cluster.wait(job, *FINAL_STATES, timeout_s=200)
+    summaries = [read_done(manifest.slice_dir(number)) for number in range(2)]
+    assert [summary.erased for summary in summaries] == [2, 2]
+    assert {noted.job_id for noted in noted_jobs(manifest.out)} == {job, successor}
