@@ -52,7 +52,7 @@ def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
 
 def write_photo(photo: Photo, path: Path) -> None:
     """Write a photo in the format it was read from; the file appears whole or not at all."""
-    write_bytes(path, _ENCODERS[photo.format](photo), durable=False)
+    write_bytes(path, _ENCODERS[photo.format](photo))
 
 
 def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:

@@ -104,7 +104,7 @@ def _open(job: Job, inpainter: Inpainter, overwrite: bool, max_pixels: int) -> _
     filling = inpainter.start(photo, hole)
     tiles = next(filling, None)
     if tiles is None:
-        write_bytes(job.output, job.photo.read_bytes(), durable=False)
+        write_bytes(job.output, job.photo.read_bytes())
         return Result(job, "unchanged")
     return _Work(job, photo, filling, tiles)
 

@@ -265,7 +265,7 @@ class SliceRunner:
         target = part.stages.erased / photo
         try:
             if part.copies_empty and not target.exists():
-                with atomic_path(target, durable=False) as temporary:
+                with atomic_path(target) as temporary:
                     shutil.copyfile(part.stages.images / photo, temporary)
         except OSError as error:
             self._fail(photo, "copy", f"cannot be copied ({error.strerror})")

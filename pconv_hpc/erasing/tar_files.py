@@ -146,7 +146,7 @@ def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Itera
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
-    with atomic_path(path, durable=False) as temporary, open(temporary, "wb") as stream:
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         yield stream
 
 
