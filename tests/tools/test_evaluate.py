@@ -55,7 +55,7 @@ def test_three_ranks_find_what_one_finds(tmp_path: Path) -> None:
         done = run_tool(
             folder,
             *("photos", "--weights", "weights.h5", "--out", "out", "--objects-from", "objects"),
-            *("--masks", "strokes", "objects", "--ghosting-photos", "4"),
+            *("--masks", "boxes", "objects", "--ghosting-photos", "4"),
             ranks=ranks,
         )
         assert done.returncode == 0, done.stderr
