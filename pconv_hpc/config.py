@@ -7,6 +7,7 @@ keys, wrong types and values out of range are errors that say what was found and
 import dataclasses
 import math
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,21 @@ from pconv_hpc.errors import UsageError
 # YAML 1.1 (PyYAML) reads 2e-4 as text because it has no dot; people write it all the same.
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _MAX_CONFIG_BYTES = 1 << 20
+_MAX_INTEGER = 2**63  # what arrays and files can hold
+_MAX_SHOWN, _MAX_SHOWN_KEYS = 100, 5
+
+
+class _Short(reprlib.Repr):
+    """A few characters of any value: a few bytes of YAML can mean gigabytes of lists or digits."""
+
+    maxlevel, maxstring, maxother = 2, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if abs(x) < _MAX_INTEGER else "a huge number"
+
+
+def _shown(value: Any) -> str:
+    return _Short().repr(value)[:_MAX_SHOWN]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -236,29 +252,31 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
         return tuple(_convert(v, arguments[0], where) for v in value)
     if annotation is bool and isinstance(value, bool):
         return value
-    if annotation is int and isinstance(value, int) and not isinstance(value, bool):
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if annotation is int and is_integer and abs(value) < _MAX_INTEGER:
         return value
     if annotation is str and isinstance(value, str):
         return value
     if annotation is float and not isinstance(value, bool):
         if isinstance(value, str) and _FLOAT.fullmatch(value):
             value = float(value)
-        if isinstance(value, int | float) and math.isfinite(value):
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if is_integer and abs(value) < _MAX_INTEGER:
             return float(value)
-    shown = repr(value)[:80]
-    raise UsageError(f"{where} is {shown}; expected {_describe(annotation)}")
+    raise UsageError(f"{where} is {_shown(value)}; expected {_describe(annotation)}")
 
 
 def _build_section(cls: type, mapping: Any, where: str) -> Any:
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, Mapping):
-        raise UsageError(f"{where} is {mapping!r}; expected keys and values")
+        raise UsageError(f"{where} is {_shown(mapping)}; expected keys and values")
     annotations = typing.get_type_hints(cls)
-    unknown = [str(key) for key in mapping if key not in annotations]
+    unknown = [_shown(key) for key in mapping if key not in annotations]
     if unknown:
         raise UsageError(
-            f"{where} has no key {', '.join(map(repr, unknown))}; valid keys: "
+            f"{where} has no key {', '.join(unknown[:_MAX_SHOWN_KEYS])}; valid keys: "
             + ", ".join(annotations)
         )
     values = {
@@ -313,8 +331,8 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
 def _safe_yaml(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = " ".join(str(error).split())
+    except Exception as error:  # PyYAML raises nearly anything on values that are none: !!int ""
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"{where}: not valid YAML ({problem})") from error
 
 

@@ -164,4 +164,7 @@ def read_checkpoint(path: Path) -> dict[str, dict[str, np.ndarray]]:
     with open_for_reading(path) as file:
         if file.attrs.get("format") != CHECKPOINT_FORMAT:
             raise UsageError(f"{path}: not a training checkpoint of this program")
-        return {group: read_arrays(file, group) for group in file}
+        arrays = {group: read_arrays(file, group) for group in file}
+    if not arrays.get("model"):
+        raise UsageError(f"{path}: a training checkpoint without a network; is it whole?")
+    return arrays
