@@ -17,6 +17,7 @@ from pconv_hpc.errors import EXIT_INTERRUPTED, UsageError
 LIMIT_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"  # one limit for Horovod and for us
 _DEFAULT_LIMIT_SECONDS = 900.0
 _TICKS = 20
+_FIRST_STEP_FACTOR = 4  # it begins with building a graph, which XLA may compile for minutes
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Watchdog(Closing):
     (a suspended job) does not take its own sleep for a wait.
 
     Args:
-        limit_seconds: 0 turns it off.
+        limit_seconds: four times as long until the first step is finished; 0 turns it off.
         end: what ends the process; tests put their own.
     """
 
@@ -82,12 +83,13 @@ class Watchdog(Closing):
         while not self._closed.wait(self._limit_seconds / _TICKS):
             idle_ticks = idle_ticks + 1 if seen == self._beats else 0
             seen = self._beats
-            if idle_ticks >= _TICKS:
+            allowed = 1 if seen > 1 else _FIRST_STEP_FACTOR
+            if idle_ticks >= allowed * _TICKS:
                 _LOG.error(
                     "no step was finished for %.0f s: another rank stands still or its host is "
                     "gone, or a file system does not answer. Ended; the last checkpoint is good, "
                     "continue with tools/resume.py (%s changes the limit, 0 turns it off)",
-                    self._limit_seconds,
+                    allowed * self._limit_seconds,
                     LIMIT_VARIABLE,
                 )
                 self._end(EXIT_INTERRUPTED)
