@@ -1,9 +1,9 @@
 """Ways to fill holes without a network, for comparison on the same photos and masks."""
 
-import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
+import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
@@ -39,15 +39,11 @@ MAX_BIHARMONIC_PIXELS = 16_384
 
 def fill_telea(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill by fast marching (Telea 2004), as OpenCV does."""
-    import cv2
-
     return np.asarray(cv2.inpaint(photo, hole.astype(np.uint8), _OPENCV_RADIUS, cv2.INPAINT_TELEA))
 
 
 def fill_navier_stokes(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill along lines of equal brightness (Bertalmio et al. 2001), as OpenCV does."""
-    import cv2
-
     return np.asarray(cv2.inpaint(photo, hole.astype(np.uint8), _OPENCV_RADIUS, cv2.INPAINT_NS))
 
 
@@ -77,10 +73,3 @@ BASELINES: dict[str, Baseline] = {
     "biharmonic": fill_biharmonic,
     "mean": fill_mean,
 }
-NEED_OPENCV = ("telea", "navier_stokes")
-
-
-def usable_baselines(names: Sequence[str]) -> list[str]:
-    """Return those of ``names`` that this environment can run: two need OpenCV."""
-    has_opencv = importlib.util.find_spec("cv2") is not None
-    return [name for name in names if has_opencv or name not in NEED_OPENCV]

@@ -16,7 +16,6 @@ from pconv_hpc.evaluation.baselines import (
     BASELINES,
     BaselineFill,
     Fill,
-    usable_baselines,
 )
 from pconv_hpc.evaluation.composites import write_figures
 from pconv_hpc.evaluation.evaluation_report import write_report
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 REPORT_NAME = "report.html"
 MIN_SIZE = 32  # LPIPS and SSIM need that much
 DEFAULT_SIZE = 256
-_INSTALL_OPENCV = "pip install opencv-python-headless"
 DEFAULT_LPIPS = Path("weights") / NPZ_NAME
 
 
@@ -99,7 +97,7 @@ def evaluate(
             f"size {size}, seed {settings.seed}: expected at least {MIN_SIZE} pixels, and a seed "
             "that is not negative"
         )
-    methods = _methods(settings, networks, world)
+    methods = _methods(settings, networks)
     lpips = _load_lpips(settings, world)
     photos = open_photos(
         settings.images,
@@ -184,16 +182,10 @@ def _trained_size(networks: "dict[str, NetworkFill]") -> int | None:
     return next((network.working_size for network in networks.values()), None)
 
 
-def _methods(
-    settings: EvaluationSettings, networks: "dict[str, NetworkFill]", world: World
-) -> dict[str, Fill]:
-    baselines = usable_baselines(settings.baselines)
-    missing = [name for name in settings.baselines if name not in baselines]
-    if missing and world.is_first:
-        _say(f"{', '.join(missing)}: left out, OpenCV is not installed: {_INSTALL_OPENCV}")
+def _methods(settings: EvaluationSettings, networks: "dict[str, NetworkFill]") -> dict[str, Fill]:
     methods: dict[str, Fill] = {
         **networks,
-        **{name: BaselineFill(BASELINES[name]) for name in baselines},
+        **{name: BaselineFill(BASELINES[name]) for name in settings.baselines},
     }
     if not methods:
         raise UsageError("nothing to evaluate: name --weights, or at least one of --baselines")

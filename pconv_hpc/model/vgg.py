@@ -1,16 +1,15 @@
 """The features of VGG16 that perceptual and style loss compare, with the original weights."""
 
-import zipfile
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
-from numpy.lib import format as npy_format
 
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import get_dataset, open_for_reading
+from pconv_hpc.npz import read_float_arrays
 
 # The mean colour the original network was trained with, RGB in [0, 255].
 MEAN_RGB = (123.68, 116.779, 103.939)
@@ -122,46 +121,18 @@ def _read_keras_h5(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _read_npz(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    arrays = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for c in _CONVOLUTIONS:
-                shape = (c.filters, c.channels, _WINDOW, _WINDOW)
-                kernel = _read_npy(archive, path, f"{c.torchvision_name}.weight", shape)
-                bias = _read_npy(archive, path, f"{c.torchvision_name}.bias", (c.filters,))
-                arrays.append((kernel.transpose(2, 3, 1, 0), bias))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path}: not a readable .npz file of VGG16 weights ({error})") from error
-    return arrays
-
-
-def _read_npy(
-    archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Read one array of known shape; what the file claims is checked before memory is taken."""
-    try:
-        with archive.open(f"{name}.npy") as stream:
-            found, fortran_order, dtype = _read_npy_header(stream)
-            _check(path, name, found, dtype, shape)
-            num_bytes = int(np.prod(shape)) * dtype.itemsize
-            data = stream.read(num_bytes)
-    except KeyError as error:
-        raise UsageError(
-            f"{path}: has no array {name!r}; expected torchvision's names for VGG16"
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"{path}: array {name!r} is not readable ({error})") from error
-    if len(data) != num_bytes:
-        raise UsageError(f"{path}: array {name!r} is truncated")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
-    return array.astype(np.float32)
-
-
-def _read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = npy_format.read_magic(stream)
-    if version == (1, 0):
-        return npy_format.read_array_header_1_0(stream)
-    return npy_format.read_array_header_2_0(stream)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for c in _CONVOLUTIONS:
+        shapes[f"{c.torchvision_name}.weight"] = (c.filters, c.channels, _WINDOW, _WINDOW)
+        shapes[f"{c.torchvision_name}.bias"] = (c.filters,)
+    arrays = read_float_arrays(path, shapes, expected="torchvision's names for VGG16")
+    return [
+        (
+            arrays[f"{c.torchvision_name}.weight"].transpose(2, 3, 1, 0),
+            arrays[f"{c.torchvision_name}.bias"],
+        )
+        for c in _CONVOLUTIONS
+    ]
 
 
 def _check(

@@ -24,9 +24,19 @@ if TYPE_CHECKING:
     from pconv_hpc.slurm.work import Work
 
 PACKAGES = {
-    "train": ("yaml", "h5py", "numpy", "PIL", "tqdm", "matplotlib", "keras", "tensorflow"),
+    "train": ("yaml", "h5py", "numpy", "PIL", "tqdm", "cv2", "matplotlib", "keras", "tensorflow"),
     "pack": ("yaml", "h5py", "numpy", "PIL", "tqdm"),
-    "evaluate": ("yaml", "h5py", "numpy", "PIL", "skimage", "keras", "tensorflow"),
+    "evaluate": (
+        "yaml",
+        "h5py",
+        "numpy",
+        "PIL",
+        "cv2",
+        "matplotlib",
+        "skimage",
+        "keras",
+        "tensorflow",
+    ),
     "harvest": ("yaml", "h5py", "numpy", "PIL", "tqdm", "torch", "mmdet", "pycocotools"),
 }
 # Beside these, where a job has more than one rank:
