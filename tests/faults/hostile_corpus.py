@@ -140,6 +140,11 @@ def _damaged_photos() -> dict[str, bytes]:
     }
 
 
+def photo_files() -> dict[str, bytes]:
+    """Return the contents of the corpus, sound and damaged, by name."""
+    return _good_photos() | _damaged_photos()
+
+
 def write_photos(folder: Path) -> list[Item]:
     """Write the corpus into ``folder``, and return what is there, hostile names included."""
     folder.mkdir(parents=True)

@@ -5,7 +5,6 @@ What each reader checks in detail is tested beside it: ``tests/model/test_weight
 """
 
 import io
-import itertools
 import os
 import pickle
 import subprocess
@@ -29,6 +28,7 @@ from pconv_hpc.model.vgg import load_vgg16
 from pconv_hpc.model.weights import load_model
 from pconv_hpc.npz import read_float_arrays
 from pconv_hpc.training.checkpoint import read_checkpoint
+from tests.faults.hostile_yaml import HOSTILE_YAML
 
 ROOT = Path(__file__).parents[2]
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -140,30 +140,6 @@ def test_no_reader_accepts_what_it_must_not(tmp_path: Path, reader: str, suffix:
 def test_the_trap_works(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Trap(tmp_path / "trapped")))
     assert (tmp_path / "trapped").exists()
-
-
-HOSTILE_YAML = {
-    "an object": "data: !!python/object/apply:os.mkdir [{trap}]",
-    "a name": "data: !!python/name:os.system",
-    "no number": "train: {{epochs: !!int ''}}",
-    "no float": "train: {{epochs: !!float ''}}",
-    "no truth": "train: {{epochs: !!bool x}}",
-    "no date": "train: {{epochs: !!timestamp x}}",
-    "a huge number": "train: {{epochs: 1" + "0" * 5000 + "}}",
-    "a huge hexadecimal": "train: {{precision: 0x1" + "0" * 5000 + "}}",
-    "a number out of range": "optimizer: {{learning_rate: 1e999}}",
-    "not a number": "optimizer: {{learning_rate: .nan}}",
-    "a list for a key": "? [a, b]\n: 1",
-    "a laugh": "data:\n  train_index:\n  - &a [x, x, x, x, x, x, x, x, x]\n"
-    + "".join(f"  - &{b} [" + ", ".join(f"*{a}" for _ in range(9)) + "]\n"
-              for a, b in itertools.pairwise("abcdefghij")),
-    "a list of itself": "data: &a [*a]",
-    "itself": "data: &a {{train_index: *a}}",
-    "a depth": "[" * 3000,
-    "a tab": "data:\n\t- x",
-    "zero bytes": "data: \0",
-    "a merge": "data: {{<<: 3}}",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", HOSTILE_YAML)
