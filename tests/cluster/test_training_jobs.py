@@ -53,25 +53,6 @@ def ranks_of(run_dir: str) -> list[int]:
     return pids
 
 
-def test_time_limits_shorter_than_the_run_change_nothing_but_its_duration(
-    slurm_cluster: SlurmClient, folder: TrainingFolder
-) -> None:
-    run = folder.run("limited")
-    folder.set_seconds_per_step(0.5)  # two starts of at most a minute do at most 240 of 300 steps
-    # With one second to go by its own count, slurmctld sends the signal 1 to 31 s before the limit.
-    job = folder.submit(slurm_cluster, "--time=1", "--signal=USR2@1", name="limited")
-
-    slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=2, timeout_s=300)
-    folder.set_seconds_per_step(0)
-    (record,) = slurm_cluster.wait(job, "COMPLETED", restarts=2)
-
-    progress = [int(str(start["progress"])) for start in starts_of(run)]
-    assert progress == sorted(set(progress)), "every start must have added steps"
-    assert len(progress) == int(record["Restarts"]) + 1
-    assert "stopped by SIGUSR2" in folder.log(job)
-    assert_same_weights(run, folder.uninterrupted())
-
-
 def test_a_killed_rank_a_lost_node_and_preemption_cost_steps_but_never_the_run(
     slurm_cluster: SlurmClient, folder: TrainingFolder
 ) -> None:

@@ -1,0 +1,25 @@
+"""The job that outlives its time limits; it runs beside the other tests, and is looked at last."""
+
+import pytest
+
+from tests.cluster.limited_run import LimitedRun
+from tests.cluster.training_jobs import assert_same_weights, starts_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
+
+
+@pytest.mark.limited_run
+def test_time_limits_shorter_than_the_run_change_nothing_but_its_duration(
+    limited_run: LimitedRun,
+) -> None:
+    client, folder, job = limited_run.client, limited_run.folder, limited_run.job
+    run = folder.run(limited_run.name)
+    client.wait(job, "RUNNING", "PENDING", "COMPLETED", restarts=2, timeout_s=300)
+    folder.set_seconds_per_step(0)
+    (record,) = client.wait(job, "COMPLETED", restarts=2)
+
+    progress = [int(str(start["progress"])) for start in starts_of(run)]
+    assert progress == sorted(set(progress)), "every start must have added steps"
+    assert len(progress) == int(record["Restarts"]) + 1
+    assert "stopped by SIGUSR2" in folder.log(job)
+    assert_same_weights(run, folder.uninterrupted())
