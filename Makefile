@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 BASE_PYTHON ?= python3
 PROFILE ?= demo
+SHARE ?= 1
 VENV := $(CURDIR)/.venv
 PYTHON := $(VENV)/bin/python
 WITH_VENV := PATH="$(VENV)/bin:$$PATH"
 SHELL_FILES := $(wildcard .ci/* jobs/*.sh jobs/*.sbatch)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test soak lint bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,10 @@ demo: ## photos to report.html on this machine: pack, train, interrupt, resume, 
 test: ## run every test; PYTEST_ARGS="-k shards" runs some
 	$(BASE_PYTHON) tools/install.py --profile test
 	$(WITH_VENV) $(PYTHON) -m pytest $(PYTEST_ARGS)
+
+soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth
+	$(BASE_PYTHON) tools/install.py --profile test
+	$(WITH_VENV) $(PYTHON) -m tests.faults.soak --share $(SHARE)
 
 lint: ## ruff, mypy and shellcheck
 	$(BASE_PYTHON) tools/install.py --profile test

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,20 @@ def test_kills_and_a_rank_that_stands_still_cost_steps_but_never_the_run(
 
 
 def test_random_interruptions_end_in_the_same_weights_as_none(
-    references: dict[int, RunFolder], saving_often: Path, run_tool: RunTool, tmp_path: Path
+    references: dict[int, RunFolder],
+    saving_often: Path,
+    run_tool: RunTool,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    seed = os.environ.get("PCONV_FAULT_SEED")  # set by the soak
+    most = 6 if seed else 2
     folder = RunFolder(tmp_path / "run")
-    count = interrupt_and_compare(run_tool, saving_often, folder, references[2], seed=1, most=2)
-    assert count == 2
+    count = interrupt_and_compare(
+        run_tool, saving_often, folder, references[2], seed=int(seed or 1), most=most
+    )
+    record_property("tried", count)
+    assert count >= 1
 
 
 def test_a_full_disk_stops_the_run_and_what_was_saved_continues(
