@@ -61,7 +61,7 @@ def png_bomb(side: int = BOMB_SIDE) -> bytes:
     )
 
 
-def tiff_bomb(side: int = BOMB_SIDE, tile: int | None = None) -> bytes:
+def tiff_bomb(side: int = BOMB_SIDE, tile: tuple[int, int] | None = None) -> bytes:
     """Return a TIFF of side × side pixels, or one whose single tile claims to be so large."""
     data = zlib.compress(bytes(1 << 20), 9)
     height = width = 64 if tile else side
@@ -69,7 +69,7 @@ def tiff_bomb(side: int = BOMB_SIDE, tile: int | None = None) -> bytes:
         (256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1),
     ]  # fmt: skip
     if tile:
-        entries += [(322, 4, tile), (323, 4, tile), (324, 4, 8), (325, 4, len(data))]
+        entries += [(322, 4, tile[0]), (323, 4, tile[1]), (324, 4, 8), (325, 4, len(data))]
     else:
         entries += [(273, 4, 8), (278, 4, height), (279, 4, len(data))]
     directory = struct.pack("<H", len(entries))
@@ -135,7 +135,8 @@ def _damaged_photos() -> dict[str, bytes]:
         "postscript.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run\n",
         "bomb.png": png_bomb(),
         "bomb.tif": tiff_bomb(),
-        "bomb_in_a_tile.tif": tiff_bomb(tile=BOMB_SIDE),
+        "bomb_in_a_tile.tif": tiff_bomb(tile=(BOMB_SIDE, BOMB_SIDE)),
+        "longest_tile.tif": tiff_bomb(tile=(64, (1 << 31) - 16)),
         "noise.webp": b"RIFF\xff\xff\xff\x7fWEBPVP8L" + np.random.default_rng(0).bytes(500),
     }
 

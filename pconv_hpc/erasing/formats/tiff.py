@@ -26,6 +26,7 @@ _COLORS: dict[str, Color] = {
 }
 _LOSSLESS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 _ALPHAS: dict[str, Alpha] = {"ASSOCALPHA": "premultiplied", "UNASSALPHA": "straight"}
+_MAX_TILE_SIDE = 4096
 
 _ORIENTATION_TAG, _ICC_TAG, _EXIF_TAG, _GPS_TAG = 274, 34675, 34665, 34853
 # Names, dates, resolution, XMP, IPTC, ICC and where on earth: what stays true of the photo. Not
@@ -104,6 +105,12 @@ def _check(page: Any, image: Image.Image, num_bytes: int) -> tuple[Color, Alpha]
         raise ImageError("its directory gives two different sizes")
     if page.compression.name not in _LOSSLESS:
         raise ImageError(f"{page.compression.name} compression; expected a lossless one")
+    tile = max(page.tilewidth, page.tilelength) * page.tiledepth
+    if tile > max(_MAX_TILE_SIDE, *image.size):  # each is decoded whole, whatever is in it
+        raise ImageError(
+            f"a tile of {page.tilewidth} x {page.tilelength} pixels in a picture of "
+            f"{image.width} x {image.height}"
+        )
     if page.dtype not in (np.uint8, np.uint16) or page.bitspersample not in (8, 16):
         raise ImageError(f"pixels of {page.bitspersample} bits ({page.dtype}); expected 8 or 16")
     color = _COLORS.get(page.photometric.name)
