@@ -141,7 +141,11 @@ def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
 
 def _files(folder: Path, left_out: Path) -> Iterator[Path]:
     """Yield the relative paths of a folder's files, sorted, but for hidden ones and one folder."""
-    for root, folders, names in os.walk(folder):
+
+    def fail(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    for root, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(
             name
             for name in folders

@@ -172,6 +172,25 @@ def test_listing_photos_to_segment_names_them_all(corpus: Corpus, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("program", ["inpaint", "segment", "pack"])
+def test_a_folder_nobody_may_list_is_no_empty_folder(
+    corpus: Corpus, tmp_path: Path, program: str
+) -> None:
+    photos, closed = tmp_path / "photos", tmp_path / "photos/closed"
+    closed.mkdir(parents=True)
+    for path in (photos / "a.png", photos / "a_mask.png"):
+        path.write_bytes(encoded(small_photo(), "PNG"))
+    closed.chmod(0)
+    between = {"inpaint": [photos], "segment": [], "pack": []}[program]
+    options = ["--split", "val"] if program == "pack" else []
+    done = corpus.run(
+        *(ROOT / f"tools/{program}.py", photos, *between, tmp_path / "out", *options, "--dry-run")
+    )
+    closed.chmod(0o700)
+    assert done.returncode == 2
+    assert f"{closed}: cannot be listed (Permission denied)" in done.stderr
+
+
 def test_label_maps_are_read_or_refused_by_name(corpus: Corpus) -> None:
     read, reasons = [], {}
     for name in corpus.names(listed=False):
