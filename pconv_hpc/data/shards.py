@@ -249,10 +249,13 @@ class ShardReader(Closing):
         key: bytes = self._shard(number).keys[row]
         return key.decode("utf-8", "replace")
 
-    def checksum(self, index: int) -> int:
-        """Return the CRC-32 that image ``index`` had when it was packed."""
-        number, row = self._place(index)
-        return int(self._shard(number).checksums[row])
+    def checksums(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the CRC-32, uint32 (n,), that the images at ``indices`` had when packed."""
+        indices = np.asarray(indices, dtype=np.int64)
+        result = np.empty(len(indices), np.uint32)
+        for number, where, rows in self._by_shard(indices):
+            result[where] = self._shard(number).checksums[rows]
+        return result
 
     def shard_path(self, index: int) -> Path:
         """Return the file that image ``index`` lies in."""
