@@ -15,9 +15,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
+from pconv_hpc.closing import Closing
 from pconv_hpc.errors import PconvError
 
 MAX_FAILURES = 3
@@ -34,7 +34,7 @@ _DONE = ("empty", "erased")
 _ENDED = ("found", "failed", *_DONE)
 
 
-class LedgerWriter:
+class LedgerWriter(Closing):
     """Appends rows to the ledger file of one attempt; any thread may write.
 
     The file is made with the first row. Stages of one attempt share it.
@@ -96,17 +96,6 @@ class LedgerWriter:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def attempt_path(slice_dir: Path, environment: Mapping[str, str] = os.environ) -> Path:

@@ -5,15 +5,16 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from types import FrameType, TracebackType
-from typing import IO, Self
+from types import FrameType
+from typing import IO
 
+from pconv_hpc.closing import Closing
 from pconv_hpc.stop_request import STOP_SIGNALS
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class Programs:
+class Programs(Closing):
     """Runs programs; stop signals reach the one that runs, and are remembered.
 
     A program never outlives this process: whoever takes the work over finds nobody at it. Made in
@@ -60,15 +61,8 @@ class Programs:
             self._process.send_signal(_passed_on(self._signal))
         return self._process.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave signals to whoever handled them before."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

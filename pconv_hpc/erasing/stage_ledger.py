@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from pconv_hpc.closing import Closing
 from pconv_hpc.erasing.ledger import LedgerWriter
 
 
-class StageLedger:
+class StageLedger(Closing):
     """Writes the rows of one stage; without a file it writes nothing.
 
     Args:
@@ -47,14 +46,7 @@ class StageLedger:
             reason = reason.removeprefix(f"{self._folder / photo}: ")
             self._writer.write(photo, "failed", stage=self._stage, reason=reason)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         if self._writer:
             self._writer.close()
