@@ -145,7 +145,9 @@ class _Pictures:
         erased = self._manifest.erased
         if photo.tar is None:
             return self._write(_small(decode_rgb(erased / photo.photo)))
-        path = self._unpacked(erased / photo.tar, _key(photo))
+        unpacked = self._manifest.out / "unpacked" / "erased" / photo.photo
+        is_tarred = (erased / photo.tar).is_file()  # not before all of its photos are accounted for
+        path = self._unpacked(erased / photo.tar, _key(photo)) if is_tarred else unpacked
         return self._write(_small(decode_rgb(path)))
 
     def _photo_file(self, photo: PhotoRow) -> Path:
@@ -158,6 +160,8 @@ class _Pictures:
         found = self._manifest.found
         if photo.tar is None:
             return found / "masks" / f"{photo.photo}.png"
+        if not (found / photo.tar).is_file():
+            return self._manifest.out / "unpacked" / "found" / "masks" / f"{photo.photo}.png"
         return self._unpacked(found / photo.tar, f"masks/{_key(photo)}.png")
 
     def _unpacked(self, tar: Path, key: str) -> Path:

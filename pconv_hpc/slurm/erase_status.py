@@ -90,6 +90,8 @@ class EraseStatus:
             return "at work"
         if self.waiting:
             return "in the queue"
+        if self.failed == self.remaining:
+            return "some failed"
         return "ended early" if self.last_time else "not begun"
 
     def to_json(self) -> dict[str, Any]:

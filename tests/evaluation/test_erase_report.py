@@ -83,14 +83,20 @@ def test_photos_and_results_inside_tar_files(tmp_path: Path) -> None:
         tar.add(tmp_path / "photos", arcname=".")
     manifest = build_manifest(tmp_path / "tars", tmp_path / "out", num_slices=1, settings=SETTINGS)
     finish(manifest)
-    for folder, tarred in ((manifest.erased, ""), (manifest.found / "masks", "masks/")):
-        with tarfile.open(tmp_path / "a.tar", "w") as tar:
-            for path in (folder / "a.tar").iterdir():
-                tar.add(path, arcname=f"{tarred}{path.name}")
-        shutil.rmtree(folder / "a.tar")
-        top = manifest.found if tarred else manifest.erased
-        shutil.move(tmp_path / "a.tar", top / "a.tar")
     account(manifest, 0, "erased", "erased", "empty", "")
+    unpacked = manifest.out / "unpacked"  # where all is until the whole tar file is done
+    unpacked.mkdir()
+    shutil.move(manifest.erased, unpacked / "erased")
+    shutil.move(manifest.found, unpacked / "found")
     page = write_erase_report(manifest.out).read_text()
     assert len(pictures(page)) == 2 * 3 + 1
     assert "a.tar/000.png" in page
+
+    for kind, prefix in (("erased", ""), ("found/masks", "masks/")):
+        path = manifest.out / kind.partition("/")[0] / "a.tar"
+        path.parent.mkdir()
+        with tarfile.open(path, "w") as tar:
+            for file in (unpacked / kind / "a.tar").iterdir():
+                tar.add(file, arcname=f"{prefix}{file.name}")
+    shutil.rmtree(unpacked)
+    assert write_erase_report(manifest.out).read_text() == page

@@ -63,6 +63,13 @@ def test_every_slice_is_counted_once_and_told_apart(tmp_path: Path, squeue: Path
     assert json.loads(json.dumps(dataclasses.asdict(status)))["rerun"] == [1]
 
 
+def test_a_folder_of_which_only_failures_are_left(tmp_path: Path) -> None:
+    manifest = make_erase_folder(tmp_path, num_photos=3, num_slices=1)
+    account(manifest, 0, "erased", "failed", "empty")
+    status = read_erase_status(manifest.out)
+    assert (status.state, status.remaining, status.rerun) == ("some failed", 1, [0])
+
+
 def test_a_slice_whose_lock_is_held_is_at_work(tmp_path: Path, squeue: Path) -> None:
     manifest = make_erase_folder(tmp_path)
     account(manifest, 1, "erased", "", "")
