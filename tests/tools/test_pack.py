@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.data.shards import ShardReader, map_shard
+from pconv_hpc.hdf5 import h5py
 from pconv_hpc.launch import mpirun_command
 from tests.data.photo_folders import photo_bytes, write_photos, write_tar_of_tars
 
@@ -224,7 +225,9 @@ def test_inspect_names_the_damaged_image(photos: Path, packed: Path, tmp_path: P
     path = out / "train-00003-of-00008.h5"
     shard = map_shard(path)
     data = bytearray(path.read_bytes())
-    data[shard.images.offset + 32 * 32 * 3 + 5] ^= 1
+    with h5py.File(path, "r") as file:
+        offset = file["images"].id.get_offset()
+    data[offset + 32 * 32 * 3 + 5] ^= 1
     path.write_bytes(data)
     result = run(*INSPECT, out, "--verify")
     assert result.returncode == 1
