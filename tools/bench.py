@@ -5,6 +5,7 @@ The two sides of each comparison take turns, and the medians count, so that a no
 both alike. Everything takes about half an hour on two cores; name groups to measure only those.
 """
 
+import argparse
 import dataclasses
 import os
 import tempfile
@@ -18,7 +19,7 @@ from pconv_hpc.bench.suite import GROUPS, run_groups
 _EXAMPLES = """\
   make bench
   python tools/bench.py network loading --rounds 15
-  python tools/bench.py --out bench/results.json
+  python tools/bench.py --growth --out bench/growth.json
 """
 
 
@@ -29,26 +30,43 @@ def main() -> None:
         "groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)} (all)"
     )
     parser.add_argument("--rounds", type=cli.positive_int, default=7, help="counted repetitions")
+    parser.add_argument(
+        "--growth", action="store_true", help="instead: how cost grows with size, as tables"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/bench/results.json"))
     arguments = parser.parse_args()
 
     cores = len(os.sched_getaffinity(0))
     tensorflow = metadata.version("tensorflow")
-    print(f"{cores} core(s), TensorFlow {tensorflow}, {arguments.rounds} rounds")
+    described: dict[str, object] = {"cores": cores, "tensorflow": tensorflow}
+    if arguments.growth:
+        print(f"{cores} core(s), TensorFlow {tensorflow}")
+        described["growth"] = _growth()
+    else:
+        print(f"{cores} core(s), TensorFlow {tensorflow}, {arguments.rounds} rounds")
+        described |= {"rounds": arguments.rounds, "results": _compare(arguments)}
+    atomic.write_json(arguments.out, described)
+    print(f"results: {arguments.out}")
+
+
+def _growth() -> list[dict[str, object]]:
+    from pconv_hpc.bench.growth import growths
+
+    tables = []
+    for table in growths():
+        tables.append(dataclasses.asdict(table) | {"slope": table.slope})
+        print("\n".join(table.lines()), flush=True)
+    return tables
+
+
+def _compare(arguments: argparse.Namespace) -> list[dict[str, object]]:
     print("  ".join(HEADER[:-1]))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for result in run_groups(arguments.groups, Path(folder), arguments.rounds):
             results.append(result)
             print("  ".join(result.row()), flush=True)
-    described = {
-        "cores": cores,
-        "tensorflow": tensorflow,
-        "rounds": arguments.rounds,
-        "results": [dataclasses.asdict(r) | {"reached": r.reached} for r in results],
-    }
-    atomic.write_json(arguments.out, described)
-    print(f"results: {arguments.out}")
+    return [dataclasses.asdict(result) | {"reached": result.reached} for result in results]
 
 
 if __name__ == "__main__":
