@@ -12,7 +12,12 @@ from pconv_hpc.folder_lock import LOCK_NAME
 from pconv_hpc.training.checkpoint_files import list_checkpoints
 from pconv_hpc.training.run_folder import RunFolder
 from tests.cluster.slurm_client import SlurmClient
-from tests.cluster.training_jobs import TrainingFolder, assert_same_weights, starts_of
+from tests.cluster.training_jobs import (
+    TrainingFolder,
+    assert_same_weights,
+    starts_of,
+    uninterrupted,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
 
@@ -77,7 +82,7 @@ def test_a_killed_rank_a_lost_node_and_preemption_cost_steps_but_never_the_run(
     assert "DUE TO NODE FAILURE" in log
     assert "stopped by SIGUSR2" in log
     assert not (run.path / LOCK_NAME).exists()
-    assert_same_weights(run, folder.uninterrupted())
+    assert_same_weights(run, uninterrupted())
 
 
 def test_where_requeue_is_forbidden_the_job_submits_its_successor(
@@ -100,7 +105,7 @@ def test_where_requeue_is_forbidden_the_job_submits_its_successor(
     assert (record["NumNodes"], record["TresPerNode"]) == ("2", "gres:gpu:a100:1")
     assert record["JobName"] == "pconv-train-chain"
     assert [start["chain"] for start in starts_of(run)] == [str(job)] * 2
-    assert_same_weights(run, folder.uninterrupted())
+    assert_same_weights(run, uninterrupted())
 
 
 def test_a_cancelled_run_saves_is_not_requeued_and_keeps_others_out_while_it_lasts(
@@ -139,7 +144,7 @@ def test_gloo_trains_the_same_on_staged_copies(
     assert yaml.safe_load(folder.run("gloo").config_path.read_text())["data"]["train_index"] == str(
         folder.path / "packed/train/index.json"
     )
-    assert_same_weights(folder.run("gloo"), folder.uninterrupted())
+    assert_same_weights(folder.run("gloo"), uninterrupted())
 
 
 def test_mpirun_hears_of_the_stop_through_the_batch_script(
@@ -156,4 +161,4 @@ def test_mpirun_hears_of_the_stop_through_the_batch_script(
     slurm_cluster.wait(job, "COMPLETED", restarts=1)
 
     assert "stopped in time after progress" in folder.log(job)
-    assert_same_weights(run, folder.uninterrupted())
+    assert_same_weights(run, uninterrupted())

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cluster.limited_run import LimitedRun
-from tests.cluster.training_jobs import assert_same_weights, starts_of
+from tests.cluster.training_jobs import assert_same_weights, starts_of, uninterrupted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
 
@@ -22,4 +22,4 @@ def test_time_limits_shorter_than_the_run_change_nothing_but_its_duration(
     assert progress == sorted(set(progress)), "every start must have added steps"
     assert len(progress) == int(record["Restarts"]) + 1
     assert "stopped by SIGUSR2" in folder.log(job)
-    assert_same_weights(run, folder.uninterrupted())
+    assert_same_weights(run, uninterrupted())

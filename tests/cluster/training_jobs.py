@@ -1,9 +1,13 @@
 """Training jobs for tests: a tiny run, a site file, and steps that take as long as a test wants."""
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,18 +129,22 @@ class TrainingFolder:
         """Return what a job printed."""
         return (self.path / f"pconv-train-{job}.out").read_text()
 
-    def uninterrupted(self) -> RunFolder:
-        """Return the same run by two ranks of ``mpirun``, done once and never interrupted."""
-        folder = self.run("uninterrupted")
-        if not folder.exists:
-            program = [sys.executable, str(REPOSITORY / "tools/train.py"), "tiny config.yaml"]
-            command = mpirun_command(2, [*program, "--run-dir", str(folder.path)])
-            environment = os.environ | {"SLURM_CPUS_PER_TASK": "1", "PYTHONPATH": str(REPOSITORY)}
-            done = subprocess.run(
-                command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=200
-            )
-            assert done.returncode == 0, done.stderr
-        return folder
+
+@functools.cache
+def uninterrupted() -> RunFolder:
+    """Return the run of every ``TrainingFolder`` by two ranks of ``mpirun``, never interrupted."""
+    parent = Path(tempfile.mkdtemp(prefix="uninterrupted-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    folder = TrainingFolder.make(parent)
+    run = folder.run("uninterrupted")
+    program = [sys.executable, str(REPOSITORY / "tools/train.py"), "tiny config.yaml"]
+    command = mpirun_command(2, [*program, "--run-dir", str(run.path)])
+    environment = os.environ | {"SLURM_CPUS_PER_TASK": "1", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    return run
 
 
 def starts_of(folder: RunFolder) -> list[dict[str, object]]:
