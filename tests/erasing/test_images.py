@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from pconv_hpc.data.decode import ImageError, decode_rgb
-from pconv_hpc.erasing.images import read_mask, read_photo, write_photo
+from pconv_hpc.erasing.images import read_photo, write_photo
 from pconv_hpc.erasing.photo import Box, Photo, upright_view
 from tests.erasing.exif_blocks import exif_with_thumbnail
 
@@ -350,42 +350,6 @@ def test_upright_view_shares_memory() -> None:
     values = pixels(3, np.uint8)
     for orientation in range(1, 9):
         assert np.shares_memory(upright_view(values, orientation), values)
-
-
-def test_masks(tmp_path: Path) -> None:
-    path = tmp_path / "mask.png"
-    gray = np.zeros((4, 6), np.uint8)
-    gray[1, 2], gray[2, 3], gray[3, 3] = 255, 128, 127
-    Image.fromarray(gray).save(path)
-    mask = read_mask(path)
-    assert mask.dtype == bool
-    assert np.argwhere(mask).tolist() == [[1, 2], [2, 3]]
-
-    Image.fromarray(gray > 0).save(path)
-    assert read_mask(path).sum() == 3
-    Image.fromarray(np.zeros((4, 6), np.uint8)).save(path)
-    assert not read_mask(path).any()
-    Image.fromarray((gray > 0).astype(np.uint8)).save(path)
-    with pytest.raises(ImageError, match="brightest pixel of this mask is 1 of 255"):
-        read_mask(path)
-
-
-def test_a_mask_painted_on_transparency(tmp_path: Path) -> None:
-    path = tmp_path / "mask.png"
-    rgba = np.zeros((4, 6, 4), np.uint8)
-    rgba[..., :3] = 255
-    rgba[1, 2, 3] = 255
-    Image.fromarray(rgba).save(path)
-    assert np.argwhere(read_mask(path)).tolist() == [[1, 2]]
-
-
-def test_a_mask_is_turned_as_its_own_exif_says(tmp_path: Path) -> None:
-    path = tmp_path / "mask.png"
-    gray = np.zeros((4, 6), np.uint8)
-    gray[0, 5] = 255
-    Image.fromarray(gray).save(path, exif=exif_with_everything(6))
-    assert read_mask(path).shape == (6, 4)
-    assert np.argwhere(read_mask(path)).tolist() == [[5, 3]]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

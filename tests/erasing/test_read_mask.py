@@ -1,0 +1,48 @@
+"""Masks of people: what counts as white, and which way up they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from pconv_hpc.data.decode import ImageError
+from pconv_hpc.erasing.images import read_mask
+
+
+def test_masks(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    gray = np.zeros((4, 6), np.uint8)
+    gray[1, 2], gray[2, 3], gray[3, 3] = 255, 128, 127
+    Image.fromarray(gray).save(path)
+    mask = read_mask(path)
+    assert mask.dtype == bool
+    assert np.argwhere(mask).tolist() == [[1, 2], [2, 3]]
+
+    Image.fromarray(gray > 0).save(path)
+    assert read_mask(path).sum() == 3
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(path)
+    assert not read_mask(path).any()
+    Image.fromarray((gray > 0).astype(np.uint8)).save(path)
+    with pytest.raises(ImageError, match="brightest pixel of this mask is 1 of 255"):
+        read_mask(path)
+
+
+def test_a_mask_painted_on_transparency(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    rgba = np.zeros((4, 6, 4), np.uint8)
+    rgba[..., :3] = 255
+    rgba[1, 2, 3] = 255
+    Image.fromarray(rgba).save(path)
+    assert np.argwhere(read_mask(path)).tolist() == [[1, 2]]
+
+
+def test_a_mask_is_turned_as_its_own_exif_says(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    gray = np.zeros((4, 6), np.uint8)
+    gray[0, 5] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(gray).save(path, exif=exif)
+    assert read_mask(path).shape == (6, 4)
+    assert np.argwhere(read_mask(path)).tolist() == [[5, 3]]
