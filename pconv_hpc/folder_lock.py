@@ -103,7 +103,9 @@ class FolderLock:
         traceback: TracebackType | None,
     ) -> None:
         if self._owns and read_holder(self._path.parent) == self._me:
-            self._path.unlink(missing_ok=True)
+            # In a folder that has turned read-only it stays: others see that its holder is gone.
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _remove_stale(self, holder: LockHolder | None) -> None:
         """Remove the lock of ``holder``, and not one that somebody has taken since."""
@@ -153,9 +155,13 @@ def _may_live(holder: LockHolder, me: LockHolder) -> bool:
 
 def _parse_holder(path: Path) -> LockHolder | None:
     try:
-        return LockHolder(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        holder = LockHolder(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    numbers = (holder.job_id, holder.restart_count, holder.pid)
+    texts = (holder.host, holder.pid_started, holder.token)
+    is_ours = all(isinstance(n, int) for n in numbers) and all(isinstance(t, str) for t in texts)
+    return holder if is_ours else None
 
 
 def _process_start(pid: int) -> str | None:

@@ -96,3 +96,14 @@ def test_a_lock_that_cannot_be_read_is_replaced(tmp_path: Path) -> None:
     (tmp_path / LOCK_NAME).write_text("{")
     with FolderLock(tmp_path, {}):
         assert read_holder(tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    "change", [{"pid": "../1"}, {"pid": None}, {"job_id": "--me"}, {"token": 3}, {"host": []}]
+)
+def test_a_lock_that_names_no_holder_is_no_lock(tmp_path: Path, change: dict[str, object]) -> None:
+    write_lock(tmp_path, {}, **change)
+    assert read_holder(tmp_path) is None
+    (tmp_path / LOCK_NAME).write_text("[" * 100_000)
+    with FolderLock(tmp_path, {}):
+        assert read_holder(tmp_path).pid == os.getpid()  # type: ignore[union-attr]

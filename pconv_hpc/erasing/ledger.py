@@ -8,6 +8,7 @@ skipped.
 import contextlib
 import datetime
 import json
+import math
 import os
 import socket
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pconv_hpc.closing import Closing
-from pconv_hpc.errors import PconvError
+from pconv_hpc.erasing.output import OutputError, writing_results
 
 MAX_FAILURES = 3
 
@@ -66,7 +67,7 @@ class LedgerWriter(Closing):
             copied: of an ``empty`` row: the photo was copied to the results.
 
         Raises:
-            PconvError: it cannot be written; work that is not accounted for must not go on.
+            OutputError: it cannot be written; work that is not accounted for must not go on.
         """
         row: dict[str, Any] = {"photo": photo, "status": status, "stage": stage}
         if reason:
@@ -80,15 +81,18 @@ class LedgerWriter(Closing):
         line = f"\n{json.dumps(row)}\n".encode("ascii")
         with self._lock:
             try:
-                if self._descriptor is None:
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                    self._descriptor = os.open(self.path, flags, 0o666)
-                written = os.write(self._descriptor, line)
+                with writing_results(self.path):
+                    self._append(line)
             except OSError as error:
-                raise PconvError(f"{self.path}: cannot be written ({error.strerror})") from error
-        if written != len(line):
-            raise PconvError(f"{self.path}: cannot be written (no space left)")
+                raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def _append(self, line: bytes) -> None:
+        if self._descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            self._descriptor = os.open(self.path, flags, 0o666)
+        while line:  # what fits is written; that the rest does not is only said then
+            line = line[os.write(self._descriptor, line) :]
 
     def close(self) -> None:
         """Close the file."""
@@ -207,33 +211,58 @@ class SliceLedger:
 
     def _take(self, name: str, line: bytes) -> None:
         try:
-            row = json.loads(line)
-            photo, status, when = row["photo"], row["status"], float(row["time"])
-            classes = {str(key): int(count) for key, count in row.get("classes", {}).items()}
-            stage, reason = str(row["stage"]), str(row.get("reason", ""))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            row = _parse_row(line)
+        except _DAMAGE:
             self._num_foreign += 1
             return
-        if not isinstance(photo, str) or status not in _STATUSES:
-            self._num_foreign += 1
-            return
-        self.num_ended += status in _ENDED
-        first, last = self._spans.get(name, (when, when))
-        self._spans[name] = min(first, when), max(last, when)
-        outcome = self.outcomes.setdefault(photo, Outcome())
+        self.num_ended += row.status in _ENDED
+        first, last = self._spans.get(name, (row.time, row.time))
+        self._spans[name] = min(first, row.time), max(last, row.time)
+        outcome = self.outcomes.setdefault(row.photo, Outcome())
         if outcome.is_done:
             return
-        outcome.status, outcome.stage, outcome.time = status, stage, when
+        outcome.status, outcome.stage, outcome.time = row.status, row.stage, row.time
         outcome.attempt = name
-        if status == "found":
-            outcome.classes, outcome.failures = classes, 0
-        elif status == "failed":
+        if row.status == "found":
+            outcome.classes, outcome.failures = row.classes, 0
+        elif row.status == "failed":
             outcome.failures += 1
-            outcome.reason = reason
-        elif status == "forgiven":
+            outcome.reason = row.reason
+        elif row.status == "forgiven":
             outcome.failures = 0
-        elif status == "empty":
-            outcome.copied = bool(row.get("copied", False))
+        elif row.status == "empty":
+            outcome.copied = row.copied
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    photo: str
+    status: Status
+    stage: str
+    reason: str
+    classes: dict[str, int]
+    copied: bool
+    time: float
+
+
+# What a line that is no row makes of the code that reads it as one.
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def _parse_row(line: bytes) -> _Row:
+    value = json.loads(line)
+    row = _Row(
+        photo=value["photo"],
+        status=value["status"],
+        stage=str(value["stage"]),
+        reason=str(value.get("reason", "")),
+        classes={str(key): int(number) for key, number in value.get("classes", {}).items()},
+        copied=bool(value.get("copied", False)),
+        time=float(value["time"]),
+    )
+    if not isinstance(row.photo, str) or row.status not in _STATUSES or not math.isfinite(row.time):
+        raise ValueError("not a row of a ledger")
+    return row
 
 
 def read_slice(slice_dir: Path) -> SliceLedger:

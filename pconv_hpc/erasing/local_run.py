@@ -15,6 +15,7 @@ from pconv_hpc.erasing.slice_runner import SliceRunner, log_path
 from pconv_hpc.erasing.slice_summary import summarise
 from pconv_hpc.erasing.stage_process import stated_reason
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+from pconv_hpc.folder_lock import living_holder
 
 _REFRESH_S = 0.5
 _LOG_TAIL_BYTES = 1 << 16
@@ -64,6 +65,11 @@ def erase_here(manifest: Manifest) -> LocalEnding:
                 return LocalEnding(EXIT_INTERRUPTED, programs.signal_name)
             if not ending.summary.is_accounted:
                 exit_code = EXIT_FAILED
+                if holder := living_holder(manifest.slice_dir(number)):
+                    bar.write(
+                        f"slice {number} is left to {holder.describe()}, which is at work on it",
+                        file=sys.stderr,
+                    )
     return LocalEnding(exit_code, "")
 
 

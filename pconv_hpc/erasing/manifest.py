@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pconv_hpc.atomic import atomic_path, write_json
+from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
-from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows
+from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
 from pconv_hpc.errors import UsageError
 from pconv_hpc.folder_lock import FolderLock
 
@@ -70,13 +71,20 @@ class EraseSettings:
         if value["empty"] not in ("copy", "skip"):
             raise ValueError(f"empty is {value['empty']!r}")
         return cls(
-            weights=Path(value["weights"]),
-            checkpoint=None if value["checkpoint"] is None else Path(value["checkpoint"]),
-            config=value["config"],
-            segment_options=tuple(map(str, value["segment_options"])),
-            inpaint_options=tuple(map(str, value["inpaint_options"])),
+            weights=Path(_text(value["weights"])),
+            checkpoint=None if value["checkpoint"] is None else Path(_text(value["checkpoint"])),
+            config=None if value["config"] is None else _text(value["config"]),
+            segment_options=tuple(map(_text, value["segment_options"])),
+            inpaint_options=tuple(map(_text, value["inpaint_options"])),
             empty=value["empty"],
         )
+
+
+def _text(value: object) -> str:
+    """Return a text that may stand on a command line and name a file."""
+    if not isinstance(value, str) or b"\0" in os.fsencode(value):
+        raise TypeError(f"expected a text, found {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,8 @@ class Manifest:
             raise UsageError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
 
 
+# What a file that is no manifest makes of the code that reads it as one.
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _AGAIN = "the folder's list of photos is lost: erase into another OUT"
 
 
@@ -198,6 +208,7 @@ def build_manifest(
 
     Raises:
         UsageError: there are no photos, or the manifest that is there is one of other work.
+        OutputError: it cannot be written.
     """
     images, out = images.absolute(), out.absolute()
     if not images.exists():
@@ -206,6 +217,22 @@ def build_manifest(
         raise UsageError(f"{out}: expected a folder of its own for the results")
     if num_slices < 1:
         raise UsageError(f"{num_slices} slices: expected at least 1")
+    with writing_results(out):
+        _write_once(images, out, num_slices, settings, chunk_rows, environment)
+    manifest = read_manifest(out)
+    _require_same(manifest, images, num_slices, settings)
+    return manifest
+
+
+def _write_once(
+    images: Path,
+    out: Path,
+    num_slices: int,
+    settings: EraseSettings,
+    chunk_rows: int,
+    environment: Mapping[str, str],
+) -> None:
+    """Write the manifest, or wait until another process has written it."""
     wait_s, told = 0.5, False
     while not (out / MANIFEST_NAME).exists():
         with contextlib.ExitStack() as stack:
@@ -219,10 +246,8 @@ def build_manifest(
                 wait_s = min(2 * wait_s, _MAX_WAIT_S)
                 continue
             if not (out / MANIFEST_NAME).exists():
+                remove_leftovers(out)
                 _write(images, out, num_slices, settings, chunk_rows)
-    manifest = read_manifest(out)
-    _require_same(manifest, images, num_slices, settings)
-    return manifest
 
 
 def _write(
@@ -294,7 +319,7 @@ def read_manifest(out: Path) -> Manifest:
         ) from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGE as error:
         raise UsageError(f"{path}: not a manifest that can be used ({error!r})") from error
 
 
@@ -304,17 +329,23 @@ def _parse(value: Mapping[str, Any], out: Path) -> Manifest:
     if value["inputs"] not in ("folder", "tar"):
         raise ValueError(f"inputs are {value['inputs']!r}")
     return Manifest(
-        images=Path(value["images"]),
+        images=Path(_text(value["images"])),
         out=out,
         inputs=value["inputs"],
-        num_photos=int(value["num_photos"]),
-        num_bytes=int(value["total_bytes"]),
+        num_photos=_count(value["num_photos"]),
+        num_bytes=_count(value["total_bytes"]),
         slices=tuple(
-            Slice(*(int(part[name]) for name in ("first", "num_photos", "offset", "bytes")))
+            Slice(*(_count(part[name]) for name in ("first", "num_photos", "offset", "bytes")))
             for part in value["slices"]
         ),
         settings=EraseSettings.from_json(value["settings"]),
     )
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < sys.maxsize:
+        raise ValueError(f"expected a number of photos or bytes, found {value!r}")
+    return value
 
 
 def _require_same(

@@ -12,6 +12,7 @@ from pconv_hpc.erasing.fill import PhotoFilling, check_mask
 from pconv_hpc.erasing.images import read_mask, read_photo, write_photo
 from pconv_hpc.erasing.inpaint import Inpainter
 from pconv_hpc.erasing.jobs import Job, Result
+from pconv_hpc.erasing.output import OutputError, writing_results
 from pconv_hpc.erasing.outside_in import Tile
 from pconv_hpc.erasing.photo import Photo
 from pconv_hpc.errors import PconvError
@@ -46,6 +47,7 @@ def erase_all(
 
     Raises:
         PconvError: the network itself cannot be used.
+        OutputError: nothing can be written any more.
     """
     remaining = iter(jobs)
     running: dict[Future[_Work | Result], Job] = {}
@@ -86,11 +88,13 @@ def _outcome(future: Future[_Work | Result], job: Job) -> _Work | Result:
     """Return what a thread made of a photo; whatever went wrong is that photo's failure alone."""
     try:
         return future.result()
+    except OutputError:
+        raise
     except PconvError as error:
         return Result(job, "failed", str(error))
     except MemoryError:
         return Result(job, "failed", f"{job.photo}: not enough memory for this photo")
-    except Exception as error:  # encoders raise nearly anything, and disks do fill up
+    except Exception as error:  # encoders raise nearly anything
         return Result(job, "failed", f"{job.photo}: {type(error).__name__}: {error}")
 
 
@@ -104,7 +108,9 @@ def _open(job: Job, inpainter: Inpainter, overwrite: bool, max_pixels: int) -> _
     filling = inpainter.start(photo, hole)
     tiles = next(filling, None)
     if tiles is None:
-        write_bytes(job.output, job.photo.read_bytes())
+        unchanged = job.photo.read_bytes()
+        with writing_results(job.output):
+            write_bytes(job.output, unchanged)
         return Result(job, "unchanged")
     return _Work(job, photo, filling, tiles)
 
@@ -121,6 +127,7 @@ def _advance(work: _Work, predictions: list[np.ndarray]) -> _Work | Result:
     try:
         tiles = work.filling.send(predictions)
     except StopIteration:
-        write_photo(work.photo, work.job.output)
+        with writing_results(work.job.output):
+            write_photo(work.photo, work.job.output)
         return Result(work.job, "erased", notes=work.photo.notes)
     return _Work(work.job, work.photo, work.filling, tiles)

@@ -17,6 +17,7 @@ from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS, decode_rgb
 from pconv_hpc.erasing.choices import Choices
 from pconv_hpc.erasing.instances import PhotoInstances, read_instances, write_instances
 from pconv_hpc.erasing.mask_shaping import MaskShape, erase_mask
+from pconv_hpc.erasing.output import OutputError, writing_results
 from pconv_hpc.erasing.overlay import draw_overlay
 from pconv_hpc.erasing.segment import Prediction, Prepared, Segmenter
 from pconv_hpc.erasing.segment_files import Places
@@ -107,6 +108,7 @@ def segment_all(
 
     Raises:
         PconvError: the network cannot be used for this at all.
+        OutputError: nothing can be written any more.
     """
     remaining = iter(photos)
     waiting: dict[tuple[int, int], list[_Opened]] = {}
@@ -168,11 +170,13 @@ def _outcome(future: Future[_Opened | Result], places: Places) -> _Opened | Resu
     """Return what a thread made of a photo; whatever went wrong is that photo's failure alone."""
     try:
         return future.result()
+    except OutputError:
+        raise
     except PconvError as error:
         reason = str(error)
     except MemoryError:
         reason = "not enough memory for this photo"
-    except Exception as error:  # decoders raise nearly anything, and disks do fill up
+    except Exception as error:  # decoders raise nearly anything
         reason = f"{type(error).__name__}: {error}"
     named = reason.startswith(str(places.photo))
     return Result(places.image, "failed", reason=reason if named else f"{places.photo}: {reason}")
@@ -258,11 +262,13 @@ def _write(places: Places, found: PhotoInstances, wish: Wish, status: Status) ->
         )
         _write_image(places.mask, np.where(mask, np.uint8(255), np.uint8(0)), "PNG")
     else:
-        places.mask.unlink(missing_ok=True)
+        with writing_results(places.mask):
+            places.mask.unlink(missing_ok=True)
     if wish.with_overlay:
         image = decode_rgb(places.photo, max_pixels=wish.max_pixels)
         _write_image(places.overlay, draw_overlay(image, found.instances, selected), "JPEG")
-    write_instances(places.instances, found)
+    with writing_results(places.instances):
+        write_instances(places.instances, found)
     if failure:
         raise failure
     return _result(places, found, status)
@@ -276,4 +282,5 @@ def _result(places: Places, found: PhotoInstances, status: Status) -> Result:
 def _write_image(path: Path, pixels: np.ndarray, image_format: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, image_format)
-    write_bytes(path, stream.getvalue(), durable=False)
+    with writing_results(path):
+        write_bytes(path, stream.getvalue(), durable=False)

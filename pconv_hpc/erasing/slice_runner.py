@@ -23,6 +23,7 @@ from pconv_hpc.erasing.ledger import (
     read_slice,
 )
 from pconv_hpc.erasing.manifest import Manifest
+from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_parts import Part, parts_of
 from pconv_hpc.erasing.slice_stages import StageName, Stages
@@ -51,6 +52,7 @@ _MAX_DEATHS_AT_WORK = 10
 _MAX_DEATHS_AT_START = 2
 _COPY_THREADS = 8
 _COPIES_AT_ONCE = 256  # between two looks at whether to stop
+_COPY_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,13 @@ class SliceRunner:
         """Do what is missing, unless somebody else is at it.
 
         Raises:
-            PconvError: the ledger cannot be read or written.
+            PconvError: the list of photos, or a tar file, cannot be read.
+            OutputError: the ledger, or a result, cannot be written.
         """
+        with writing_results(self._slice_dir):
+            return self._run()
+
+    def _run(self) -> SliceEnding:
         done = read_done(self._slice_dir)
         if done is not None:
             self._say(f"nothing left to do: {_describe(done)}")
@@ -132,9 +139,8 @@ class SliceRunner:
         rows = list(self._manifest.photos(self._number))
         parts = list(parts_of(self._manifest, rows))
         self._say(f"{len(rows)} photos, attempt {self._writer.path.stem}")
-        blamed = self._blame_the_begun("the task ended while {stage} worked on this photo")
-        for part in parts:
-            part.stages.sweep(blamed)
+        self._blame_the_begun("the task ended while {stage} worked on this photo")
+        self._sweep(parts)
         num_ended = self._ledger.num_ended
         try:
             for part in parts:
@@ -150,6 +156,16 @@ class SliceRunner:
             code = EXIT_FAILED
         self._say(_describe(summary))
         return SliceEnding(code, self._ledger.num_ended > num_ended, summary)
+
+    def _sweep(self, parts: Sequence[Part]) -> None:
+        """Remove what earlier attempts had written and not finished when they were killed."""
+        outcomes = self._ledger.outcomes
+        for part in parts:
+            photos = [row.photo for row in part.rows]
+            part.stages.sweep([p for p in photos if p in outcomes and not outcomes[p].is_done])
+        for name in (_TODO_NAME, DONE_NAME):
+            for path in self._slice_dir.glob(f".{name}.*.tmp"):
+                path.unlink(missing_ok=True)
 
     def _work(self, part: Part) -> None:
         """Do what is missing of a part; raises ``_Ended`` if the attempt cannot go on."""
@@ -230,7 +246,7 @@ class SliceRunner:
         if code in (EXIT_INTERRUPTED, EXIT_USAGE) or self._programs.is_told_to_stop:
             self._put_back(unfinished)
             raise _Ended(EXIT_USAGE if code == EXIT_USAGE else EXIT_INTERRUPTED)
-        self._survive(stage, stages, code)
+        self._survive(stage, stages, todo, code)
 
     def _call(self, command: Sequence[str]) -> int:
         if self._log is None:
@@ -238,11 +254,13 @@ class SliceRunner:
         with open(self._log, "ab") as output:
             return self._programs.run(command, output)
 
-    def _survive(self, stage: StageName, stages: Stages, code: int) -> None:
+    def _survive(
+        self, stage: StageName, stages: Stages, todo: Sequence[PhotoRow], code: int
+    ) -> None:
         """Go on after a stage's death, which nobody wished; raises ``_Ended`` if that is no use."""
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"broke (exit code {code})"
         begun = self._blame_the_begun(f"{{stage}} {how} while it worked on this photo")
-        stages.sweep(begun)
+        stages.sweep([row.photo for row in todo if row.photo in begun])
         self._deaths += 1
         self._say(f"{stage} {how} while it worked on {len(begun)} photos")
         if self._deaths >= (_MAX_DEATHS_AT_WORK if begun else _MAX_DEATHS_AT_START):
@@ -265,8 +283,7 @@ class SliceRunner:
         target = part.stages.erased / photo
         try:
             if part.copies_empty and not target.exists():
-                with atomic_path(target) as temporary:
-                    shutil.copyfile(part.stages.images / photo, temporary)
+                _copy(part.stages.images / photo, target)
         except OSError as error:
             self._fail(photo, "copy", f"cannot be copied ({error.strerror})")
         else:
@@ -331,6 +348,15 @@ def forgive_failures(
 def log_path(manifest: Manifest, number: int) -> Path:
     """Return the log file of a slice that runs outside Slurm."""
     return manifest.slice_dir(number) / _LOG_NAME
+
+
+def _copy(photo: Path, target: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open(photo, "rb"))  # what fails here is the photo's failure
+        stack.enter_context(writing_results(target))
+        temporary = stack.enter_context(atomic_path(target))
+        with open(temporary, "wb") as copy:
+            shutil.copyfileobj(source, copy, _COPY_BLOCK_BYTES)
 
 
 def _signal_name(number: int) -> str:

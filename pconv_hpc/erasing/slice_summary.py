@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pconv_hpc.erasing.manifest import Manifest
 DONE_NAME = "done.json"
 _MAX_REASONS = 100
 _OTHERS = "other reasons"
+# What a file that is no summary makes of the code that reads it as one.
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,18 @@ def read_done(slice_dir: Path) -> SliceSummary | None:
     try:
         value = json.loads((slice_dir / DONE_NAME).read_text(encoding="utf-8"))
         return _parse(value)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (*_DAMAGE, OSError):
         return None
 
 
 def _parse(value: Mapping[str, Any]) -> SliceSummary:
-    for name in ("photos", "erased", "empty", "failed", "set_aside", "remaining"):
+    for name in ("photos", "erased", "empty", "failed", "set_aside", "remaining", "num_torn"):
         if not isinstance(value.get(name), int):
             raise TypeError(f"{name} is no number")
+    for name in ("classes", "reasons"):
+        if not all(isinstance(number, int) for number in value[name].values()):
+            raise TypeError(f"{name} are no numbers by name")
+    for name in ("first_time", "last_time", "busy_seconds"):
+        if value[name] is not None and not math.isfinite(value[name]):
+            raise ValueError(f"{name} is no time")
     return SliceSummary(**value)

@@ -5,6 +5,7 @@ import heapq
 import itertools
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 CHUNK_ROWS = 200_000
 _MAX_OPEN_RUNS = 64
+_PREFIX = ".sorting-"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class PhotoRow:
     @classmethod
     def from_json(cls, line: bytes | str) -> "PhotoRow":
         """Parse what ``to_json`` returned; raises ``ValueError`` or ``TypeError`` for others."""
-        value = json.loads(line)
+        try:
+            value = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
         if not isinstance(value, dict):
             raise TypeError("not a row of photos.jsonl")
         photo, num_bytes = value.get("photo"), value.get("bytes", 0)
@@ -46,6 +51,8 @@ class PhotoRow:
             raise TypeError("not a row of photos.jsonl")
         if tar is not None and not (isinstance(tar, str) and photo.startswith(f"{tar}/")):
             raise ValueError("a photo outside its tar file")
+        if not photo or b"\0" in os.fsencode(photo):
+            raise ValueError("not the name of a file")
         return cls(photo, num_bytes, tar)
 
 
@@ -66,7 +73,7 @@ class SortedRows:
     def __init__(self, rows: Iterable[PhotoRow], folder: Path, *, chunk_rows: int = CHUNK_ROWS):
         self.num_rows = 0
         self.num_bytes = 0
-        self._folder = tempfile.TemporaryDirectory(prefix=".sorting-", dir=folder)
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder)
         self._numbers = itertools.count()
         self._runs: list[Path] = []
         try:
@@ -98,6 +105,12 @@ class SortedRows:
             self._add_run(_merge(merged))
             for path in merged:
                 path.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what was sorted in a folder by processes that were killed."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _merge(runs: list[Path]) -> Iterator[PhotoRow]:

@@ -61,6 +61,30 @@ def test_torn_and_foreign_lines_cost_only_themselves(tmp_path: Path) -> None:
     assert ledger.num_torn == 5
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": ["erased"]},
+        {"status": {}},
+        {"photo": ["a.jpg"]},
+        {"time": float("nan")},
+        {"time": 10**400},
+        {"classes": {"person": float("inf")}},
+        {"classes": {"person": None}},
+        {"classes": 3},
+    ],
+)
+def test_rows_of_wrong_types_and_numbers_are_foreign(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    row = {"photo": "a.jpg", "status": "erased", "stage": "inpaint", "time": 1.5} | change
+    (tmp_path / "20260101T0-a.jsonl").write_text(f"{json.dumps(row)}\n{'[' * 100_000}\n")
+    write(tmp_path / "20260101T0-a.jsonl", ("b.jpg", "erased"))
+    ledger = read_slice(tmp_path)
+    assert set(ledger.outcomes) == {"b.jpg"}
+    assert ledger.num_torn == 2
+
+
 def test_attempts_are_replayed_in_order(tmp_path: Path) -> None:
     write(tmp_path / "20260102T0-b.jsonl", ("a.jpg", "erased"))
     write(tmp_path / "20260101T0-a.jsonl", ("a.jpg", "failed"), ("b.jpg", "failed"))
@@ -158,7 +182,18 @@ def test_a_finished_slice_is_told_by_one_small_file(manifest: Manifest) -> None:
     write_done(slice_dir, summary)
     path.unlink()
     assert summarise(manifest, 0) == read_done(slice_dir) == summary
-    for text in ("", "[]", json.dumps({"photos": 7}), (slice_dir / "done.json").read_text()[:50]):
+    done = (slice_dir / "done.json").read_text()
+    damaged = [
+        json.dumps(json.loads(done) | change)
+        for change in (
+            {"photos": "7"},
+            {"classes": [1]},
+            {"reasons": {"x": "y"}},
+            {"busy_seconds": float("nan")},
+            {"more": 1},
+        )
+    ]
+    for text in ("", "[]", "[" * 100_000, json.dumps({"photos": 7}), done[:50], *damaged):
         (slice_dir / "done.json").write_text(text)
         assert read_done(slice_dir) is None
         assert summarise(manifest, 0).remaining == 7

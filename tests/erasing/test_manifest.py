@@ -214,6 +214,12 @@ def test_what_cannot_work_is_refused(
         lambda text: text.replace('"version": 1', '"version": 2'),
         lambda text: text.replace('"copy"', '"burn"'),
         lambda text: text.replace('"offset": 0', '"offset": "x"'),
+        lambda text: text.replace('"offset": 0', '"offset": -1'),
+        lambda text: text.replace('"offset": 0', '"offset": 1e999'),
+        lambda text: text.replace('"offset": 0', f'"offset": {1 << 70}'),
+        lambda text: text.replace('"/w.h5"', r'"/w\u0000.h5"'),
+        lambda text: text.replace('"/w.h5"', r'"/w\ud800.h5"'),
+        lambda text: "[" * 100_000,
     ],
 )
 def test_a_damaged_manifest_is_an_error_that_names_it(tmp_path: Path, change: object) -> None:
@@ -226,7 +232,18 @@ def test_a_damaged_manifest_is_an_error_that_names_it(tmp_path: Path, change: ob
 
 
 @pytest.mark.parametrize(
-    "line", ['{"photo": "../a.jpg", "bytes": 1}', '{"photo": "/a.jpg"}', "{", "[]", '{"photo": 1}']
+    "line",
+    [
+        '{"photo": "../a.jpg", "bytes": 1}',
+        '{"photo": "/a.jpg"}',
+        "{",
+        "[]",
+        '{"photo": 1}',
+        '{"photo": ""}',
+        r'{"photo": "a\u0000.jpg"}',
+        r'{"photo": "\ud800.jpg"}',
+        "[" * 100_000,
+    ],
 )
 def test_a_damaged_list_is_an_error_that_names_it(tmp_path: Path, line: str) -> None:
     images = make(tmp_path / "photos", ["a.jpg"])
@@ -248,6 +265,15 @@ def test_what_vanishes_while_it_is_listed_is_an_error(tmp_path: Path) -> None:
     shutil.rmtree(images)
     with pytest.raises(UsageError, match="cannot be listed"):
         list(rows)
+
+
+def test_what_a_killed_process_sorted_is_removed(tmp_path: Path) -> None:
+    images = make(tmp_path / "photos", ["a.jpg"])
+    leftover = tmp_path / "out/.sorting-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "0.jsonl").write_text("{")
+    build_manifest(images, tmp_path / "out", num_slices=1, settings=SETTINGS)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "photos.jsonl"]
 
 
 def test_rows_are_json(tmp_path: Path) -> None:

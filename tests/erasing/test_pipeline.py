@@ -1,5 +1,6 @@
 """Many photos: failures stay single, results are whole, stopping stops, everything is reported."""
 
+import errno
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pconv_hpc.erasing import pipeline
 from pconv_hpc.erasing.fill import FillSettings
 from pconv_hpc.erasing.images import read_photo
 from pconv_hpc.erasing.inpaint import Inpainter
 from pconv_hpc.erasing.jobs import Job
+from pconv_hpc.erasing.output import OutputError
 from pconv_hpc.erasing.outside_in import Tile
+from pconv_hpc.erasing.photo import Photo
 from pconv_hpc.erasing.pipeline import erase_all
 from pconv_hpc.errors import PconvError
 from pconv_hpc.model.unet import build_pconv_unet
@@ -100,13 +104,27 @@ def test_a_failing_photo_is_reported_and_the_others_go_on(
     assert sorted(p.name for p in jobs[4].output.parent.iterdir()) == ["4.png", "5.png"]
 
 
-def test_a_disk_that_fills_up_is_a_reason(tmp_path: Path, inpainter: Inpainter) -> None:
+def test_a_result_that_has_no_place_fails_alone(tmp_path: Path, inpainter: Inpainter) -> None:
     jobs = make_jobs(tmp_path, 1)
     jobs[0].output.parent.parent.mkdir()
     jobs[0].output.parent.write_text("a file where a folder is needed")
     (result,) = erase_all(jobs, inpainter)
     assert result.status == "failed"
     assert "0.png" in result.reason
+
+
+def test_a_full_disk_stops_the_batch_and_is_no_photos_failure(
+    tmp_path: Path, inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(photo: Photo, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pipeline, "write_photo", write)
+    jobs, begun = make_jobs(tmp_path, 5), []
+    with pytest.raises(OutputError, match=r"\.png: cannot be written \(No space left on device\)"):
+        list(erase_all(jobs, inpainter, num_threads=2, on_begin=begun.append))
+    assert len(begun) < 5
+    assert_no_threads_left()
 
 
 def test_an_empty_mask_copies_the_file(tmp_path: Path, inpainter: Inpainter) -> None:

@@ -1,5 +1,6 @@
 """Folders of photos: files written, continued, selected anew, bad photos, stopping."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pconv_hpc.erasing import segment_batch
 from pconv_hpc.erasing.choices import Choices
 from pconv_hpc.erasing.images import read_mask
 from pconv_hpc.erasing.instances import read_instances
 from pconv_hpc.erasing.mask_shaping import erase_mask
+from pconv_hpc.erasing.output import OutputError
 from pconv_hpc.erasing.segment import Prediction, Prepared, Segmenter
 from pconv_hpc.erasing.segment_batch import Result, Wish, segment_all
 from pconv_hpc.erasing.segment_files import Places, places
@@ -197,6 +200,20 @@ def test_bad_photos_fail_alone_and_again_until_they_are_good(scene: Scene) -> No
     assert not broken.instances.exists()
     Image.fromarray(scene.photos[0].image).save(broken.photo)
     assert scene.run(EVERYTHING, ["a/broken.jpg"])["a/broken.jpg"].status == "segmented"
+
+
+@pytest.mark.parametrize("writer", ["write_bytes", "write_instances"])
+def test_a_full_disk_stops_the_batch_and_is_no_photos_failure(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    def write(*_: object, **__: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_batch, writer, write)
+        with pytest.raises(OutputError, match=r"cannot be written \(Disk quota exceeded\)"):
+            scene.run(EVERYTHING)
+    assert scene.statuses(EVERYTHING) == {"segmented"}
 
 
 def test_click_that_means_nothing_fails_but_keeps_what_was_found(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.erasing import slice_stages
-from pconv_hpc.erasing.ledger import read_slice
+from pconv_hpc.erasing.ledger import LedgerWriter, read_slice
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceEnding, SliceRunner, forgive_failures, log_path
 from pconv_hpc.erasing.slice_summary import read_done, summarise
@@ -289,16 +289,36 @@ def test_a_runner_that_is_killed_takes_its_stage_along_and_loses_nothing(
         time.sleep(0.01)
     outputs = folder.outputs()
     assert 0 < len(outputs) < 9
-    torn = folder.manifest.erased / ".6.jpg.here.1234.tmp"
-    torn.touch()
+    erased, slice_dir = folder.manifest.erased, folder.manifest.slice_dir(0)
+    torn = erased / ".6.jpg.here.1234.tmp", slice_dir / ".todo.jsonl.here.1234.tmp"
+    others = slice_dir / ".lock.elsewhere.7.tmp", folder.manifest.out / ".6.jpg.here.1234.tmp"
+    for path in (*torn, *others):
+        path.touch()
+    with LedgerWriter(slice_dir / "20260101T0-hostile.jsonl") as ledger:
+        for name in ("../6.jpg", "nul\0"):
+            ledger.write(name, "begun", stage="inpaint")
     folder.wish(tmp_path / "photos/6.jpg", "star")
     assert run(folder, programs).exit_code == 0
     assert {name: stamp for name, stamp in folder.outputs().items() if name in outputs} == outputs
-    assert set(statuses(folder).values()) == {"erased"}
-    assert not torn.exists()
+    assert {statuses(folder)[photo] for photo in wishes} == {"erased"}
+    assert not any(path.exists() for path in torn)
+    assert all(path.exists() for path in others), "only what is this slice's own is removed"
     # those that were at work when it ended came last and alone
     assert folder.calls()[-1][:2] == ("inpaint", 1)
     assert "6.jpg" in folder.calls()[-1][2]
+
+
+def test_half_a_copy_of_a_killed_task_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Programs
+) -> None:
+    folder = make(tmp_path, monkeypatch, {"a.jpg": "empty"})
+    with LedgerWriter(folder.manifest.slice_dir(0) / "20260101T0-killed.jsonl") as ledger:
+        ledger.write("a.jpg", "begun", stage="segment")
+        ledger.write("a.jpg", "found", stage="segment", classes={})
+    folder.manifest.erased.mkdir()
+    (folder.manifest.erased / ".a.jpg.here.1234.tmp").touch()
+    assert run(folder, programs).exit_code == 0
+    assert [path.name for path in folder.manifest.erased.iterdir()] == ["a.jpg"]
 
 
 def test_a_task_that_a_photo_kills_again_and_again_sets_it_aside(

@@ -70,6 +70,7 @@ class Fault:
 
 
 _TRAINING, _DATA = "tests/faults/test_training.py", "tests/faults/test_data.py"
+_ERASING = "tests/faults/test_erasing.py"
 _HOSTILE = ("tests/faults/test_hostile_photos.py", "tests/faults/test_hostile_files.py")
 FAULTS = (
     Fault("random interruptions of a run of two ranks", 200, (_TRAINING, "-k", "random")),
@@ -78,9 +79,14 @@ FAULTS = (
     Fault("second start, and a folder that turns read-only", 20, (_TRAINING, "-k", "second_start")),
     Fault("two newest checkpoints damaged", 20, (_TRAINING, "-k", "two_newest")),
     Fault("changed bits in packed photos", 20, (_DATA, "-k", "changed_bit")),
+    Fault("erasing tasks and stages killed at random", 50, (_ERASING, "-k", "random")),
+    Fault("second task, torn rows, photos that change", 20, (_ERASING, "-k", "second_task")),
+    Fault("full disk, then a folder that turns read-only", 20, (_ERASING, "-k", "full_disk")),
     Fault("hostile photos, files and configurations", 200, _HOSTILE),
     Fault("fuzzed images", 1_000_000, fuzz="images"),
     Fault("fuzzed configurations", 1_000_000, fuzz="configurations"),
+    Fault("fuzzed manifests and lists of photos", 1_000_000, fuzz="manifests"),
+    Fault("fuzzed ledgers, summaries and locks", 1_000_000, fuzz="ledgers"),
 )
 
 

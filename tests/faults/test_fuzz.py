@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNS = {"images": 2000, "configurations": 1500}
+RUNS = {"images": 2000, "configurations": 1500, "manifests": 3000, "ledgers": 2000}
 
 
 @pytest.mark.parametrize("target", RUNS)
