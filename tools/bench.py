@@ -20,6 +20,8 @@ _EXAMPLES = """\
   make bench
   python tools/bench.py network loading --rounds 15
   python tools/bench.py --growth --out bench/growth.json
+  python tools/bench.py --profile --pictures bench     # needs: pip install py-spy
+  python tools/bench.py --precisions --pictures bench
 """
 
 
@@ -30,8 +32,28 @@ def main() -> None:
         "groups", nargs="*", metavar="GROUP", help=f"some of: {', '.join(GROUPS)} (all)"
     )
     parser.add_argument("--rounds", type=cli.positive_int, default=7, help="counted repetitions")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--growth", action="store_true", help="instead: how cost grows with size, as tables"
+    )
+    instead.add_argument(
+        "--profile",
+        action="store_true",
+        help="instead: where the time of a training step and of erasing a folder goes",
+    )
+    instead.add_argument(
+        "--precisions",
+        action="store_true",
+        help="instead: one short course of training in float32 and bfloat16, with and without XLA",
+    )
+    parser.add_argument(
+        "--steps", type=cli.positive_int, default=200, help="of each course of --precisions"
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        default=Path("build/bench"),
+        help="folder for what --profile and --precisions draw",
     )
     parser.add_argument("--out", type=Path, default=Path("build/bench/results.json"))
     arguments = parser.parse_args()
@@ -39,11 +61,15 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     tensorflow = metadata.version("tensorflow")
     described: dict[str, object] = {"cores": cores, "tensorflow": tensorflow}
+    print(f"{cores} core(s), TensorFlow {tensorflow}")
     if arguments.growth:
-        print(f"{cores} core(s), TensorFlow {tensorflow}")
         described["growth"] = _growth()
+    elif arguments.profile:
+        described["profile"] = _profile(arguments.pictures)
+    elif arguments.precisions:
+        described["precisions"] = _precisions(arguments.pictures, arguments.steps)
     else:
-        print(f"{cores} core(s), TensorFlow {tensorflow}, {arguments.rounds} rounds")
+        print(f"{arguments.rounds} rounds")
         described |= {"rounds": arguments.rounds, "results": _compare(arguments)}
     atomic.write_json(arguments.out, described)
     print(f"results: {arguments.out}")
@@ -57,6 +83,30 @@ def _growth() -> list[dict[str, object]]:
         tables.append(dataclasses.asdict(table) | {"slope": table.slope})
         print("\n".join(table.lines()), flush=True)
     return tables
+
+
+def _profile(pictures: Path) -> list[str]:
+    from pconv_hpc.bench.profiles import profile_everything
+
+    lines = []
+    for line in profile_everything(pictures):
+        lines.append(line)
+        print(line, flush=True)
+    return lines
+
+
+def _precisions(pictures: Path, num_steps: int) -> list[dict[str, object]]:
+    from pconv_hpc.bench.precisions import draw_courses, run_courses
+
+    courses = []
+    picture = pictures / "precisions.png"
+    with tempfile.TemporaryDirectory() as folder:
+        for course in run_courses(Path(folder), num_steps=num_steps, image_size=128):
+            courses.append(course)
+            print(course.line(), flush=True)
+            draw_courses(picture, courses)
+    print(f"picture: {picture}")
+    return [dataclasses.asdict(course) for course in courses]
 
 
 def _compare(arguments: argparse.Namespace) -> list[dict[str, object]]:

@@ -21,11 +21,16 @@ _NUM_PHOTOS = 100
 _NETWORK = ModelConfig(levels=6, base_channels=24, max_channels=192)
 
 
+def write_untrained_network(path: Path) -> None:
+    """Write weights of a network as large as the one that comes with the package."""
+    save_weights(path, build_pconv_unet(_NETWORK), _NETWORK)
+
+
 def erasing_comparisons(folder: Path) -> Iterator[Comparison]:
     """Yield the comparison of 100 mixed photos; ``folder`` takes them and the results."""
     write_mixed_photos(folder, _NUM_PHOTOS)
     weights = folder / "weights.h5"
-    save_weights(weights, build_pconv_unet(_NETWORK), _NETWORK)
+    write_untrained_network(weights)
     batched = load_inpainter(weights, settings=FillSettings())
     single = load_inpainter(weights, settings=FillSettings(), batch_size=1)
     jobs = pair_files(folder / "photos", folder / "masks", folder / "erased").jobs

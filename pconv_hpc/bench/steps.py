@@ -7,14 +7,29 @@ ever held) and start_mib (what it held before the first step).
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import tensorflow as tf
+
+from pconv_hpc.bench.peers import build_plain_unet
+from pconv_hpc.config import ModelConfig, config_from_mapping
+from pconv_hpc.data.loader import Batch
+from pconv_hpc.data.sampler import rank_slice
+from pconv_hpc.model.losses import InpaintingLoss
+from pconv_hpc.model.unet import build_pconv_unet
+from pconv_hpc.model.vgg import VGG16Features
+from pconv_hpc.training.distributed import Ranks
+from pconv_hpc.training.step import Outcome, TrainingStep, build_optimizer, read_outcome
 
 _KIB_PER_MIB = 1024
 _WARM_UP_STEPS = 2
@@ -35,54 +50,75 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
 
 
-def main() -> None:
-    """Take the steps and print what they cost."""
-    arguments = _parse()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+def prepare(
+    ranks: Ranks, *, image_size: int, batch: int, base_channels: int, plain: bool, vgg: bool
+) -> Callable[[], Outcome]:
+    """Return a function that takes a training step on this rank's share of a random batch.
 
-    from pconv_hpc.bench.peers import build_plain_unet
-    from pconv_hpc.config import ModelConfig, config_from_mapping
-    from pconv_hpc.data.loader import Batch
-    from pconv_hpc.data.sampler import rank_slice
-    from pconv_hpc.model.losses import InpaintingLoss
-    from pconv_hpc.model.unet import build_pconv_unet
-    from pconv_hpc.training.distributed import Ranks
-    from pconv_hpc.training.step import TrainingStep, build_optimizer, read_outcome
-
-    ranks = Ranks()
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    size = arguments.image_size
+    Args:
+        ranks: who shares the batch.
+        image_size: side of the photos, pixels.
+        batch: photos, over all ranks.
+        base_channels: of the network of 7 levels.
+        plain: take the U-Net of plain convolutions.
+        vgg: add the two terms of the loss that compare features, of VGG16 with random weights.
+    """
     config = config_from_mapping(
         {
-            "model": {"levels": 7, "base_channels": arguments.base_channels},
-            "train": {"global_batch_size": arguments.batch, "max_batch_per_rank": arguments.batch},
+            "model": {"levels": 7, "base_channels": base_channels},
+            "train": {"global_batch_size": batch, "max_batch_per_rank": batch},
         }
     )
     shape: ModelConfig = config.model
-    model = build_plain_unet(shape, size) if arguments.plain else build_pconv_unet(shape)
+    model = build_plain_unet(shape, image_size) if plain else build_pconv_unet(shape)
+    features = None
+    if vgg:
+        features = VGG16Features()
+        features.build((None, None, None, 3))
     optimizer = build_optimizer(
-        config.optimizer, global_batch_size=arguments.batch, total_steps=1000, precision="float32"
+        config.optimizer, global_batch_size=batch, total_steps=1000, precision="float32"
     )
     optimizer.build(model.trainable_variables)
     step = TrainingStep(
         model=model,
-        loss=InpaintingLoss(config.loss, None),
+        loss=InpaintingLoss(config.loss, features),
         optimizer=optimizer,
         ranks=ranks,
         config=config,
     )
     rng = np.random.default_rng(0)
-    mine = rank_slice(arguments.batch, ranks.rank, ranks.size)
-    images = rng.integers(0, 256, (arguments.batch, size, size, 3), np.uint8)[mine]
-    masks = (rng.random((arguments.batch, size, size, 1)) > 0.3).astype(np.uint8)[mine]
+    mine = rank_slice(batch, ranks.rank, ranks.size)
+    shape_of_masks = (batch, image_size, image_size, 1)
+    images = rng.integers(0, 256, (*shape_of_masks[:3], 3), np.uint8)[mine]
+    masks = (rng.random(shape_of_masks) > 0.3).astype(np.uint8)[mine]
+    numbers = itertools.count()
+
+    def run() -> Outcome:
+        photos = Batch(next(numbers), images, masks, np.arange(len(images)))
+        return read_outcome(step(photos, stop=False, save=False))
+
+    return run
+
+
+def main() -> None:
+    """Take the steps and print what they cost."""
+    arguments = _parse()
+    ranks = Ranks()
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    step = prepare(
+        ranks,
+        image_size=arguments.image_size,
+        batch=arguments.batch,
+        base_channels=arguments.base_channels,
+        plain=arguments.plain,
+        vgg=False,
+    )
     start_mib = _peak_mib()
     seconds = []
-    for number in range(arguments.steps + _WARM_UP_STEPS):
-        batch = Batch(number, images, masks, np.arange(len(images)))
+    for _ in range(arguments.steps + _WARM_UP_STEPS):
         began = time.perf_counter()
-        read_outcome(step(batch, stop=False, save=False))
+        step()
         seconds.append(time.perf_counter() - began)
     if ranks.is_first:
         cost = statistics.median(seconds[_WARM_UP_STEPS:])
