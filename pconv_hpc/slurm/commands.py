@@ -53,6 +53,15 @@ def sbatch_command(
     return ["sbatch", "--parsable", *words, str(script), *arguments]
 
 
+def job_name(kind: str, folder: Path) -> str:
+    """Return the name of a job that works in a folder.
+
+    Line breaks go: in ``scontrol show job`` what follows one could pass for another field.
+    """
+    shown = "".join(letter if letter.isprintable() else "?" for letter in folder.name)
+    return f"pconv-{kind}-{shown}"
+
+
 def sbatch_line(site: Path, command: Sequence[str]) -> str:
     """Return a line for bash that submits with the account and partition of a site file."""
     return f"source {shlex.quote(str(site))} && {shlex.join(command)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError
-from pconv_hpc.slurm.commands import sbatch_command, sbatch_line
+from pconv_hpc.slurm.commands import job_name, sbatch_command, sbatch_line
 from pconv_hpc.slurm.queries import run_slurm
 from pconv_hpc.slurm.resubmit import JOBS_DIR
 
@@ -84,7 +84,7 @@ def array_line(
     """
     limit = "" if max_running is None else f"%{max_running}"
     own = {
-        "job-name": f"pconv-erase-{out.name}",
+        "job-name": job_name("erase", out),
         "array": f"{compact_indices(indices)}{limit}",
         # Slurm puts numbers in place of %A and %a; a percent sign of the path itself is doubled.
         "output": f"{str(out / _LOGS_NAME).replace('%', '%%')}/%A_%a.out",

@@ -46,7 +46,8 @@ class Submission:
         )
 
     def require_room(self) -> None:
-        """Raise ``UsageError`` where Slurm does not take that many elements."""
+        """Raise ``UsageError`` where Slurm does not take that many elements, or this path."""
+        self._require_log_path()
         limit = max_array_tasks()
         if self.indices and max(self.indices) >= limit:
             raise UsageError(
@@ -61,6 +62,7 @@ class Submission:
             UsageError: there is no site file.
             PconvError: sbatch refuses it.
         """
+        self._require_log_path()
         logs_dir(self.out).mkdir(parents=True, exist_ok=True)
         job_id = submit(self.line, self.site)
         note_job(
@@ -71,6 +73,14 @@ class Submission:
             options=self.options,
         )
         return job_id
+
+    def _require_log_path(self) -> None:
+        # With a backslash anywhere in the path Slurm puts no numbers into the names of logs.
+        if "\\" in str(self.out):
+            raise UsageError(
+                f"{self.out}: Slurm takes a backslash in the path of a log for its own; expected "
+                "an OUT without one, or --local"
+            )
 
 
 def like_the_last(

@@ -31,6 +31,7 @@ def run_slurm(
             capture_output=True,
             check=False,
             text=True,
+            errors="surrogateescape",  # names of jobs and folders are any bytes
             timeout=_TIMEOUT_S,
             env=environment,
         )

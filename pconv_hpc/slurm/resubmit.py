@@ -9,7 +9,7 @@ from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.folder_lock import living_holder
 from pconv_hpc.launch import launched_size
 from pconv_hpc.slurm.chain import STARTS_NAME, read_starts
-from pconv_hpc.slurm.commands import sbatch_command, sbatch_line
+from pconv_hpc.slurm.commands import job_name, sbatch_command, sbatch_line
 from pconv_hpc.slurm.queries import is_reachable, job_state
 
 JOBS_DIR = Path(__file__).parents[2] / "jobs"
@@ -36,7 +36,7 @@ def continuation_line(
     """
     run_dir = run_dir.absolute()
     starts = read_starts(run_dir / STARTS_NAME)
-    options = {"job-name": f"pconv-train-{run_dir.name}"}
+    options = {"job-name": job_name("train", run_dir)}
     options |= starts[-1].options if starts else {}
     if "gpus-per-task" in given:
         options["gres"] = "none"  # Slurm refuses both in one job
@@ -74,7 +74,12 @@ def submit(line: str, site: Path) -> str:
             "jobs/sites/, to jobs/site.sh (docs/cluster.md)"
         )
     answer = subprocess.run(
-        ["bash", "-c", line], check=False, capture_output=True, text=True, env=os.environ
+        ["bash", "-c", line],
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        env=os.environ,
     )
     if answer.returncode != 0:
         raise PconvError(f"sbatch refused the job: {answer.stderr.strip()}")

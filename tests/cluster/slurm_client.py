@@ -38,7 +38,13 @@ class SlurmClient:
     def run(self, *command: str, check: bool = True, cwd: Path | None = None) -> str:
         """Run a command and return its standard output; with ``check`` it must succeed."""
         answer = subprocess.run(
-            command, env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=120
+            command,
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=120,
         )
         if check and answer.returncode != 0:
             pytest.fail(f"{command} ended with {answer.returncode}:\n{answer.stderr}")

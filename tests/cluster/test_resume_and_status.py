@@ -21,7 +21,13 @@ def call(client: SlurmClient, tool: str, *arguments: str, cwd: Path, expect: int
     """Run a tool as a person would on a login node; return what it printed."""
     command = [sys.executable, str(REPOSITORY / "tools" / tool), *arguments]
     done = subprocess.run(
-        command, cwd=cwd, env=client.environment, capture_output=True, text=True, timeout=60
+        command,
+        cwd=cwd,
+        env=client.environment,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=300,
     )
     assert done.returncode == expect, done.stderr
     return done.stdout + done.stderr

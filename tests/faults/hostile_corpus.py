@@ -157,9 +157,13 @@ def write_photos(folder: Path) -> list[Item]:
         (folder / name).write_bytes(data)
         items.append(Item(name, decodes=False, edits=False))
     frames = [Image.fromarray(small_photo()), Image.fromarray(small_photo()[::-1])]
-    for name in ("animated.webp", "animated.png"):
+    for name, kind in (
+        ("animated.webp", "WEBP"),
+        ("animated.png", "PNG"),
+        ("animated_gif.jpg", "GIF"),
+    ):
         options = {"save_all": True, "append_images": frames[1:]}
-        (folder / name).write_bytes(encoded(frames[0], name.split(".")[1].upper(), **options))
+        (folder / name).write_bytes(encoded(frames[0], kind, **options))
         items.append(Item(name, edits=False))  # one picture of it would be written back
     return [*items, *_write_special_files(folder)]
 

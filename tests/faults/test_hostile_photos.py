@@ -60,7 +60,8 @@ class Corpus:
 
 
 # Masks that are not quite masks, by the photo they are for, and why they are refused if they are.
-ODD_MASKS: dict[str, tuple[np.ndarray, str | None]] = {
+ODD_MASKS: dict[str, tuple[np.ndarray | None, str | None]] = {
+    "mask_missing.jpg": (None, "photos have no mask and are left alone"),
     "mask_of_another_size.jpg": (np.zeros((9, 9), np.uint8), "9 x 9"),
     "mask_all_white.jpg": (np.full((48, 64), 255, np.uint8), "nothing is left"),
     "mask_gray.jpg": (np.full((48, 64), 90, np.uint8), "brightest pixel of this mask is 90"),
@@ -143,7 +144,8 @@ def write_masks(corpus: Corpus, folder: Path) -> None:
             hole = np.zeros(decode_rgb(corpus.photos / item.name).shape[:2], np.uint8)
         hole[hole.shape[0] // 3 : hole.shape[0] // 2] = 255
         mask, _ = ODD_MASKS.get(item.name, (hole, None))
-        Image.fromarray(mask).save(folder / f"{item.name}.png")
+        if mask is not None:
+            Image.fromarray(mask).save(folder / f"{item.name}.png")
 
 
 def test_erasing_does_all_that_can_be_done(corpus: Corpus, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Arrays for a folder: as lines, as notes, as Slurm lists them."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.slurm.erase_jobs import (
     array_line,
     compact_indices,
@@ -14,7 +15,7 @@ from pconv_hpc.slurm.erase_jobs import (
     noted_jobs,
     waiting_and_running,
 )
-from pconv_hpc.slurm.erase_submission import like_the_last
+from pconv_hpc.slurm.erase_submission import Submission, like_the_last
 from pconv_hpc.slurm.resubmit import JOBS_DIR
 
 Program = Callable[[str, str], None]
@@ -62,6 +63,17 @@ def test_the_line_that_submits() -> None:
         "--array=3,7-9%16 '--output=/data/100%% mine/logs/%A_%a.out' --time=02:00:00 "
         f"--exclude=node7 {JOBS_DIR}/erase_array.sbatch '/data/100% mine'"
     )
+
+
+def test_no_folder_passes_for_a_field_or_a_pattern_of_slurms() -> None:
+    out = Path("/data/a\n Command=evil \udce9")
+    line = array_line(out, [0], max_running=None, options={}, site=Path("/s.sh"))
+    assert "'--job-name=pconv-erase-a? Command=evil ?'" in line
+    assert shlex.split(line)[-1] == str(out)
+    odd = Submission(out=Path("/a\\b/c"), indices=[0], max_running=None, site=Path("/s.sh"))
+    for submit in (odd.require_room, odd.submit):
+        with pytest.raises(UsageError, match="a backslash in the path of a log"):
+            submit()
 
 
 def test_another_array_is_like_the_last_one(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def run_tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=60,
+        umask=0o027,
     )
 
 
@@ -58,6 +59,7 @@ def test_fetch_from_a_mirror_end_to_end(server, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{NAME}: fetched, checked: SHA-256" in done.stdout
     assert (out / NAME).read_bytes() == DATA
+    assert (out / NAME).stat().st_mode & 0o777 == 0o640
     assert "there already" in run_tool(*options, "--dry-run").stdout
     assert "already there, checked" in run_tool(*options).stdout
 
