@@ -20,7 +20,9 @@ class InpaintingLoss:
       dilated by one pixel (3×3), summed and divided by the number of elements of C.
 
     A term is left out where its weight is 0 and, for the two that compare features, where there is
-    no VGG16. No gradient flows to the truth. All terms are float32 whatever the inputs are.
+    no VGG16. With ``valid`` left out nothing is asked of the output at valid pixels, and features
+    are compared for the composite alone. No gradient flows to the truth. All terms are float32
+    whatever the inputs are.
 
     Args:
         config: the weights; ``vgg_weights`` is not looked at here.
@@ -71,21 +73,23 @@ class InpaintingLoss:
     ) -> dict[str, Any]:
         # The truth goes through on its own: nothing of its pass is kept for a gradient.
         wanted = [ops.stop_gradient(f) for f in vgg(truth)]
-        given = vgg(ops.concatenate([output, composite], axis=0))
+        looked_at = [output, composite] if "valid" in self._weights else [composite]
+        given = vgg(ops.concatenate(looked_at, axis=0))
         perceptual = style = 0.0
         for found, expected in zip(given, wanted, strict=True):
             found, expected = ops.cast(found, "float32"), ops.cast(expected, "float32")
             if "perceptual" in self._weights:
-                perceptual = perceptual + _sum_of_both_means(found, expected)
+                perceptual = perceptual + _sum_of_means(len(looked_at), found, expected)
             if "style" in self._weights:
-                style = style + _sum_of_both_means(gram_matrix(found), gram_matrix(expected))
+                found, expected = gram_matrix(found), gram_matrix(expected)
+                style = style + _sum_of_means(len(looked_at), found, expected)
         return {"perceptual": perceptual, "style": style}
 
 
-def _sum_of_both_means(found: Any, expected: Any) -> Any:
-    """Return the mean of |found - expected| over each half of ``found`` (2B, …), added up."""
-    halves = ops.reshape(found, (2, -1, *expected.shape[1:]))
-    return 2.0 * ops.mean(ops.abs(halves - expected))
+def _sum_of_means(count: int, found: Any, expected: Any) -> Any:
+    """Return the mean of |found - expected| over each of ``count`` batches in one, added up."""
+    batches = ops.reshape(found, (count, -1, *expected.shape[1:]))
+    return float(count) * ops.mean(ops.abs(batches - expected))
 
 
 def gram_matrix(features: Any) -> Any:

@@ -102,6 +102,19 @@ def test_terms_without_weight_or_vgg_are_left_out(batch, vgg):
         }
 
 
+def test_without_the_valid_term_valid_pixels_of_the_output_do_not_count(batch, vgg):
+    output, truth, masks = batch
+    loss = InpaintingLoss(LossConfig(valid=0), vgg)
+    parts = loss(output, truth, masks)
+    other = loss(np.where(masks > 0, 1 - output, output), truth, masks)
+    assert {k: float(v) for k, v in parts.items()} == {k: float(v) for k, v in other.items()}
+    of_composite = InpaintingLoss(LossConfig(), vgg)(
+        masks * truth + (1 - masks) * output, truth, masks
+    )  # there both halves are the composite
+    for name in ("perceptual", "style"):
+        assert 2 * float(parts[name]) == pytest.approx(float(of_composite[name]), rel=1e-5)
+
+
 def test_features_are_not_computed_for_nobody(batch):
     def never(images):
         raise AssertionError("VGG16 was asked")
