@@ -14,7 +14,10 @@ _Container = argparse.ArgumentParser | argparse._ArgumentGroup
 def add_weights_option(parser: _Container) -> argparse.Action:
     """Add the network that fills holes."""
     return parser.add_argument(
-        "--weights", type=Path, help="weight file, or folder of a training run"
+        "--weights",
+        type=Path,
+        help="weight file, or folder of a training run (default: the network that comes with "
+        "pconv_hpc, docs/model_card.md)",
     )
 
 
@@ -53,12 +56,12 @@ def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
             help="how much a crop may be scaled down; larger holes are filled from the outside in",
         ),
         parser.add_argument(
-            "--feather",
+            "--rim",
             type=float,
-            default=FillSettings.feather,
+            default=FillSettings.rim,
             metavar="PX",
-            help="width of the hole's rim in which colours are matched, at the network's "
-            "resolution",
+            help="over how many pixels, at the network's resolution, continued surroundings fade "
+            "into what the network made",
         ),
         parser.add_argument(
             "--max-full-pixels",
@@ -86,6 +89,6 @@ def fill_settings_of(arguments: argparse.Namespace) -> FillSettings:
         strategy=arguments.strategy,
         context=arguments.context,
         max_reduction=arguments.max_reduction,
-        feather=arguments.feather,
+        rim=arguments.rim,
         max_full_pixels=arguments.max_full_pixels,
     )

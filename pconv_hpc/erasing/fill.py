@@ -11,8 +11,8 @@ from pconv_hpc.data.decode import ImageError
 from pconv_hpc.erasing.holes import plan_crops
 from pconv_hpc.erasing.outside_in import Tile, fill_from_outside
 from pconv_hpc.erasing.photo import Box, Photo
+from pconv_hpc.erasing.rim import continue_rim
 from pconv_hpc.erasing.scaling import enlarge_photo, reduce_photo, reduced_shape
-from pconv_hpc.erasing.seam import match_seam
 from pconv_hpc.errors import UsageError
 
 Strategy = Literal["crop", "full", "resize"]
@@ -34,7 +34,8 @@ class FillSettings:
         working_size: side of the square that the network is given, pixels.
         context: side of a crop as a multiple of its hole's longer side.
         max_reduction: how much a crop may be scaled down; a larger hole is filled in tiles.
-        feather: width of the rim in which colours are matched, pixels at the network's resolution.
+        rim: over how many pixels, at the network's resolution, the continued surroundings fade into
+            what the network made; see ``rim``.
         max_full_pixels: a larger photo is scaled down to that for ``full``, or memory runs out.
     """
 
@@ -42,7 +43,7 @@ class FillSettings:
     working_size: int = 256
     context: float = 2.0
     max_reduction: float = 4.0
-    feather: float = 8.0
+    rim: float = 6.0
     max_full_pixels: int = 1 << 20
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class FillSettings:
             (8 <= self.working_size <= 4096, "working_size must be between 8 and 4096"),
             (1 <= self.context <= 100, "context must be between 1 and 100"),
             (1 <= self.max_reduction <= 1000, "max_reduction must be between 1 and 1000"),
-            (0 <= self.feather <= 1000, "feather must be between 0 and 1000"),
+            (0 <= self.rim <= 1000, "rim must be between 0 and 1000"),
             (self.max_full_pixels >= 64, "max_full_pixels must be at least 64"),
         ):
             if not holds:
@@ -165,9 +166,9 @@ def _fill_region(
         photo.read_rgb(region.box), ~hole[region.box.slices], region.shape
     )
     output = yield from fill_from_outside(reduced, valid, tile_shape=region.tile_shape, reach=reach)
-    matched = match_seam(output, reduced, valid, settings.feather)
+    filled = continue_rim(output, reduced, valid, settings.rim)
     # with its true surroundings, so that scaling up runs smoothly from them into the hole
-    patch = np.where(valid[..., None], reduced, matched)
+    patch = np.where(valid[..., None], reduced, filled)
     photo.write_rgb(
         region.box, enlarge_photo(patch, (region.box.height, region.box.width)), region.own
     )

@@ -54,7 +54,7 @@ def test_pixels_outside_the_mask_never_change_and_all_inside_do(data: st.DataObj
         working_size=data.draw(st.sampled_from([8, 16, 48])),
         context=data.draw(st.floats(1, 3)),
         max_reduction=data.draw(st.floats(1, 5)),
-        feather=0,
+        rim=0,
         max_full_pixels=data.draw(st.sampled_from([100, 1 << 21])),
     )
     maximum = np.iinfo(dtype).max
@@ -69,7 +69,8 @@ def test_pixels_outside_the_mask_never_change_and_all_inside_do(data: st.DataObj
     erase(photo, hole, options)
     shown_before = Photo(format="PNG", pixels=before, color="rgb", orientation=orientation)
     np.testing.assert_array_equal(photo.upright[~hole], shown_before.upright[~hole])
-    assert (photo.upright[hole] < maximum * 0.6).all()
+    # gray, and what scaling up overshoots where it meets the dark
+    assert (photo.upright[hole] < maximum * 0.7).all()
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -143,7 +144,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
         {"working_size": 4},
         {"context": 0.5},
         {"max_reduction": 0.5},
-        {"feather": -1.0},
+        {"rim": -1.0},
         {"max_full_pixels": 1},
         {"strategy": "all"},
     ],

@@ -114,6 +114,6 @@ def test_a_hole_is_filled(tmp_path: Path, suffix: str) -> None:
     photo = read_photo(saved(image, tmp_path / f"photo{suffix}", 1))
     hole = np.zeros((30, 20), bool)
     hole[10:20, 5:9] = True
-    fill(photo, hole, FillSettings(working_size=32, feather=0))
+    fill(photo, hole, FillSettings(working_size=32, rim=0))
     assert (photo.pixels[~hole] == 0).all()
     assert (photo.pixels[hole] > 0).any()
