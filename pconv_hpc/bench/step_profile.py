@@ -32,9 +32,12 @@ _OPERATION = re.compile(r"(?P<scope>[^:]+):_?(?:MklNative|Mkl)?(?:Fused)?(?P<typ
 
 
 class Operation(NamedTuple):
-    """Operations of a kind: ``part`` of the step, ``forward`` or ``backward``, TensorFlow's type.
+    """Operations of a kind.
 
-    A fused convolution counts as the convolution.
+    Attributes:
+        part: of the step: ``network``, ``VGG16``, ``Adam`` or ``losses and the rest``.
+        direction: ``forward``, ``backward`` or ``update``.
+        type: TensorFlow's; a fused convolution counts as the convolution.
     """
 
     part: str
@@ -62,7 +65,7 @@ def _place(scope: str) -> tuple[str, str]:
     if "pconv_unet" in scope:
         return "network", direction
     if "adam" in scope:
-        return "Adam", "forward"
+        return "Adam", "update"
     return "losses and the rest", direction
 
 
