@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pconv_hpc.training.run_folder import RunFolder
+from tests.faults.written_files import umask_and_secret
 from tests.training.conftest import RunTool, config_path, run_tool
 
 __all__ = [
@@ -32,10 +33,11 @@ def references(
     run_tool: RunTool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[int, RunFolder]:
-    """Runs that nothing happened to, by number of ranks."""
+    """Runs that nothing happened to, by number of ranks; ``test_written_files`` looks at them."""
     root = tmp_path_factory.mktemp("references")
     folders = {}
     for ranks in (1, 2):
         folders[ranks] = RunFolder(root / str(ranks))
-        run_tool("tools/train.py", saving_often, "--run-dir", folders[ranks].path, ranks=ranks)
+        with umask_and_secret():
+            run_tool("tools/train.py", saving_often, "--run-dir", folders[ranks].path, ranks=ranks)
     return folders

@@ -8,6 +8,7 @@ input is then kept in FOLDER as ``crash-…``.
 """
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ with atheris.instrument_imports(include=["pconv_hpc", "PIL", "tifffile", "yaml"]
     from pconv_hpc.erasing.images import read_mask, read_photo, write_photo
     from pconv_hpc.erasing.ledger import LedgerWriter, SliceLedger, read_slice
     from pconv_hpc.erasing.manifest import MANIFEST_NAME, PHOTOS_NAME, Manifest, read_manifest
-    from pconv_hpc.erasing.slice_summary import DONE_NAME, read_done, write_done
+    from pconv_hpc.erasing.slice_summary import DONE_NAME, read_done
     from pconv_hpc.erasing.sorted_listing import PhotoRow
     from pconv_hpc.errors import UsageError
     from pconv_hpc.folder_lock import LOCK_NAME, read_holder
@@ -200,8 +201,7 @@ class Ledgers:
             writer.write("written after it", "erased", stage="fuzz")
         assert read_slice(self._folder).outcomes["written after it"].is_done
         if (summary := read_done(self._folder)) is not None:
-            write_done(self._folder, summary)
-            assert read_done(self._folder) == summary
+            json.dumps(dataclasses.asdict(summary), allow_nan=False)
         if (holder := read_holder(self._folder)) is not None:
             holder.describe()
 

@@ -23,13 +23,12 @@ from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.erasing.ledger import LedgerWriter, attempt_path
 from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
 from tests.faults.running_training import Ending, obeying_modes
+from tests.faults.written_files import SECRET, UMASK
 from tests.training.conftest import REPOSITORY
 
 NUM_PHOTOS, NUM_EMPTY = 24, 4
 # What a run that nothing happens to adds: begun and erased, or empty.
 NUM_ROWS = 2 * (NUM_PHOTOS - NUM_EMPTY) + NUM_EMPTY
-SECRET = "hunter2-in-the-environment"
-UMASK = 0o027
 _PATIENCE_SECONDS = 300.0
 _ASSETS = REPOSITORY / "tests/assets"
 

@@ -7,7 +7,6 @@ stage and stages that break are in ``tests/erasing/test_slice_runner.py``.
 import os
 import random
 import signal
-import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +21,6 @@ from tests.erasing.inpainting_files import save_tiny_weights
 from tests.faults.half_erased import (
     NUM_PHOTOS,
     NUM_ROWS,
-    SECRET,
-    UMASK,
     assert_complete,
     erase,
     erasing,
@@ -32,6 +29,7 @@ from tests.faults.half_erased import (
     stamps,
 )
 from tests.faults.small_disk import small_disk
+from tests.faults.written_files import check_written
 
 _MAX_SECONDS_LATER = 0.1  # a photo takes about as long
 
@@ -67,13 +65,8 @@ def test_what_is_written_follows_the_umask_and_holds_nothing_of_the_environment(
         undisturbed / "report.html",
     ]
     assert {"done.json", "log.txt", "todo.jsonl", "report.html"} < {path.name for path in made}
-    names = sorted(p.name for p in (undisturbed / "slices/00000").glob("2*.jsonl"))
-    for path in made:
-        if path.name != names[0]:  # the first ledger was written by this test
-            expected = (0o777 if path.is_dir() else 0o666) & ~UMASK
-            assert stat.S_IMODE(path.stat().st_mode) == expected, path
-        if path.is_file():
-            assert SECRET.encode() not in path.read_bytes(), path
+    first = min(path.name for path in made if path.suffix == ".jsonl")
+    check_written(path for path in made if path.name != first)  # that one this test wrote
 
 
 def test_tasks_killed_at_random_lose_and_repeat_nothing(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNS = {"images": 2000, "configurations": 1500, "manifests": 3000, "ledgers": 2000}
+RUNS = {"images": 2000, "configurations": 1500, "manifests": 2000, "ledgers": 1500}
 
 
 @pytest.mark.parametrize("target", RUNS)
