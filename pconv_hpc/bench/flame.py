@@ -16,6 +16,7 @@ from pconv_hpc.errors import PconvError, UsageError
 _FRAME = re.compile(
     r"<title>(?P<name>.+?) \(.*?\) \((?P<samples>[\d,]+) samples, [\d.]+%\)</title>"
 )
+_TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 _SAMPLES_PER_SECOND = 50
 
 
@@ -33,8 +34,10 @@ def find_py_spy() -> str:
     return found
 
 
-def record(command: Sequence[str], svg: Path) -> None:
+def record(command: Sequence[str], svg: Path, *, title: str) -> None:
     """Run a Python program under py-spy and write its flame graph; waiting threads are in it too.
+
+    ``title`` takes the place of py-spy's own, which is the command with all its paths.
 
     Raises:
         UsageError: py-spy is not installed.
@@ -54,6 +57,8 @@ def record(command: Sequence[str], svg: Path) -> None:
         if done.returncode or not temporary.exists():
             told = (done.stdout + done.stderr).strip()[-2000:]
             raise PconvError(f"py-spy ended with {done.returncode} and drew nothing: {told}")
+        drawn = _TITLE.sub(rf"\g<1>{html.escape(title)}", temporary.read_text())
+        temporary.write_text(drawn)
 
 
 def samples_by_function(svg: str) -> dict[str, int]:

@@ -21,7 +21,7 @@ from pconv_hpc.bench.processes import measured
 STEP_PICTURE = "training_step.png"
 ERASING_PICTURE = "erasing.svg"
 
-_NUM_PHOTOS = 100
+_NUM_PHOTOS = 400  # enough that importing TensorFlow takes the smaller part of the picture
 _NUM_TYPES = 12
 _INPAINT = Path(__file__).parents[2] / "tools" / "inpaint.py"
 # What erases the photos of a folder, each on one thread at a time; see erasing/pipeline.py.
@@ -103,7 +103,8 @@ def _profile_erasing(folder: Path) -> Iterator[str]:
         write_untrained_network(photos / "weights.h5")
         places = [str(photos / name) for name in ("photos", "masks", "erased")]
         weights = ["--weights", str(photos / "weights.h5")]
-        record([sys.executable, str(_INPAINT), *places, *weights], picture)
+        command = [sys.executable, str(_INPAINT), *places, *weights]
+        record(command, picture, title=f"tools/inpaint.py: {_NUM_PHOTOS} photos of mixed formats")
     samples = samples_by_function(picture.read_text())
     yield f"erasing {_NUM_PHOTOS} photos: time of all threads in the four stages"
     yield from stage_lines(samples)

@@ -86,11 +86,15 @@ def test_py_spy_is_given_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
         tmp_path,
         "import json, sys\n"
         "path = sys.argv[sys.argv.index('--output') + 1]\n"
-        "open(path, 'w').write(json.dumps(sys.argv[1:]))\n",
+        "drawn = '<text id=\"title\" x=\"0\">' + path + '</text>'\n"
+        "open(path, 'w').write(drawn + '\\n' + json.dumps(sys.argv[1:]))\n",
         monkeypatch,
     )
-    flame.record(["python", "tools/inpaint.py", "--help"], tmp_path / "a.svg")
-    words = json.loads((tmp_path / "a.svg").read_text())
+    command = ["python", "tools/inpaint.py", "--help"]
+    flame.record(command, tmp_path / "a.svg", title="a & b")
+    drawn, words_drawn = (tmp_path / "a.svg").read_text().splitlines()
+    assert drawn == '<text id="title" x="0">a &amp; b</text>'
+    words = json.loads(words_drawn)
     assert words[0] == "record"
     assert "--idle" in words  # while the network computes, Python waits for it
     assert words[words.index("--") + 1 :] == ["python", "tools/inpaint.py", "--help"]
@@ -99,7 +103,7 @@ def test_py_spy_is_given_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_py_spy_that_draws_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_py_spy(tmp_path, "raise SystemExit('Permission denied')", monkeypatch)
     with pytest.raises(PconvError, match=r"py-spy ended with 1 .*Permission denied"):
-        flame.record(["python"], tmp_path / "a.svg")
+        flame.record(["python"], tmp_path / "a.svg", title="")
     assert not (tmp_path / "a.svg").exists()
 
 
