@@ -7,14 +7,10 @@ Attributes of the file: ``format_version``; as texts ``size``, ``seed``, ``style
 ``objects_sha256``, what the masks were drawn from; ``sha256`` of all that the datasets hold.
 """
 
-import contextlib
 import hashlib
 import json
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +27,13 @@ from pconv_hpc.data.mask_drawing import (
     bin_of,
     draw_mask,
 )
+from pconv_hpc.data.mask_workers import draw_in_order
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
 
 FORMAT_VERSION = 1
 _MAX_MASKS = 10_000_000
-_MASKS_PER_TASK = 16
 
 
 class MaskBank:
@@ -199,7 +195,7 @@ def draw_bank(
         file.attrs["format_version"] = FORMAT_VERSION
         for name, text in recipe.items():
             file.attrs[name] = text
-        masks = _draw_in_order(partial(draw_mask, plan, silhouettes), num_masks, workers)
+        masks = draw_in_order(partial(draw_mask, plan, silhouettes), num_masks, workers)
         with tqdm(masks, "drawing masks", num_masks, disable=not show_progress) as counted:
             file.attrs["sha256"] = _write_masks(file, plan, counted, num_masks)
 
@@ -261,42 +257,3 @@ def _write_masks(
         digest.update(column.tobytes())
     file["styles"].attrs["names"] = ",".join(STYLES)
     return digest.hexdigest()
-
-
-def _draw_in_order(
-    draw: Callable[[int], NDArray[np.uint8]], num_masks: int, workers: int
-) -> Iterator[NDArray[np.uint8]]:
-    if workers <= 1:
-        yield from map(draw, range(num_masks))
-        return
-    # Spawned, not forked: a fork of a process that holds MPI, Horovod or TensorFlow may hang.
-    context = multiprocessing.get_context("spawn")
-    with _ctrl_c_blocked():
-        pool = context.Pool(workers, _start_worker, (draw,))
-    with pool:
-        yield from pool.imap(_draw_in_worker, range(num_masks), chunksize=_MASKS_PER_TASK)
-
-
-@contextlib.contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Let processes that are started in this block leave Ctrl-C, which reaches all, to this one."""
-    resource_tracker.ensure_running()  # it unblocks the signal as it starts: let it start first
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _Worker:
-    """What a drawing process was given when it started: silhouettes may be many megabytes."""
-
-    draw: Callable[[int], NDArray[np.uint8]]
-
-
-def _start_worker(draw: Callable[[int], NDArray[np.uint8]]) -> None:
-    _Worker.draw = staticmethod(draw)
-
-
-def _draw_in_worker(index: int) -> NDArray[np.uint8]:
-    return _Worker.draw(index)
