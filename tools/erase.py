@@ -23,7 +23,6 @@ from pconv_hpc.arguments.erase import (
     add_erase_options,
     erase_settings,
     refuse_given,
-    require_weights,
 )
 from pconv_hpc.arguments.inpaint import fill_settings_of
 from pconv_hpc.arguments.sbatch import sbatch_options_of
@@ -32,6 +31,7 @@ from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
 from pconv_hpc.errors import EXIT_DONE, UsageError
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
 from pconv_hpc.slurm.erase_folder import FolderPlan, plan_new, plan_rest
 from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.slurm.erase_submission import like_the_last
@@ -40,19 +40,22 @@ from pconv_hpc.slurm.resubmit import should_submit, site_file
 
 _EXAMPLES = """\
   # look what is in a photo, and answer which of it to erase
-  python tools/erase.py beach.jpg --weights runs/imagenet_256 --show
+  python tools/erase.py beach.jpg --show
 
   # without questions: what is at that pixel; the largest person
-  python tools/erase.py beach.jpg --weights runs/imagenet_256 --click 812,340
-  python tools/erase.py beach.jpg clean.jpg --weights weights.h5 --classes person --largest
+  python tools/erase.py beach.jpg --click 812,340
+  python tools/erase.py beach.jpg clean.jpg --classes person --largest
 
   # everybody in a folder: 64 tasks, at most 16 at once; first only look
-  python tools/erase.py photos out --weights runs/imagenet_256 --classes person \\
+  python tools/erase.py photos out --classes person \\
       --tasks 64 --max-running 16 --time 02:00:00 --dry-run
   python tools/erase_status.py out --watch
 
-  # the same on this machine; Ctrl-C, and the same command continues
-  python tools/erase.py photos out --weights runs/imagenet_256 --classes person --local
+  # with a network of your own
+  python tools/erase.py beach.jpg --classes person --weights runs/imagenet_256
+
+  # a folder on this machine; Ctrl-C, and the same command continues
+  python tools/erase.py photos out --classes person --local
 """
 
 
@@ -82,7 +85,7 @@ def main() -> int:
 
 def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
     fill_settings_of(arguments)  # to fail now if they cannot be
-    require_weights(arguments)
+    find_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(

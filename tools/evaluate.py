@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pconv_hpc import cli
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.stop_request import StopRequest
 
 _BASELINES = ("telea", "navier_stokes", "biharmonic", "mean")
 _EXAMPLES = """\
-  python tools/evaluate.py photos/ --weights runs/imagenet_256 --out evaluation
+  # the network that comes with pconv_hpc
+  python tools/evaluate.py photos/ --out evaluation
 
   # the baselines alone, at 256 x 256, six masks of each kind on a photo, real silhouettes
-  python tools/evaluate.py packed/val/index.json --size 256 --masks strokes objects \\
+  python tools/evaluate.py packed/val/index.json --weights --size 256 --masks strokes objects \\
       --masks-per-photo 6 --objects-from coco/panoptic_val2017 --out baselines
 
   # two networks on the same holes, with a bank of one's own, shared by 8 ranks
@@ -42,10 +44,10 @@ def main() -> None:
     parser.add_argument(
         "--weights",
         type=Path,
-        nargs="+",
-        default=[],
+        nargs="*",
         metavar="FILE|RUN_DIR",
-        help="weight files or run folders; without any, the baselines alone are measured",
+        help="weight files or run folders (default: the network that comes with pconv_hpc); "
+        "nothing after it: the baselines alone",
     )
     parser.add_argument(
         "--baselines",
@@ -121,7 +123,7 @@ def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
     settings = EvaluationSettings(
         images=arguments.images,
         out=arguments.out,
-        weights=arguments.weights,
+        weights=[SHIPPED_WEIGHTS] if arguments.weights is None else arguments.weights,
         baselines=arguments.baselines,
         masks=arguments.masks,
         objects_from=arguments.objects_from,

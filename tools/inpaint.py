@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Erase what masks mark from photos of any size, with a network trained by tools/train.py.
+"""Erase what masks mark from photos of any size, with the network in the package or one of yours.
 
 White in a mask is erased; every other pixel of a PNG, TIFF or WebP stays exactly as it was, and a
 JPEG is saved with its own quality tables. Masks are matched to photos by relative path and name:
@@ -26,16 +26,16 @@ from pconv_hpc.erasing.fill import FillSettings
 from pconv_hpc.erasing.pairs import Pairing, pair_files
 from pconv_hpc.erasing.segment_files import read_list
 from pconv_hpc.erasing.stage_ledger import StageLedger
-from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
-from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
 from pconv_hpc.stop_request import StopRequest
 
 _EXAMPLES = """\
   # one photo
-  python tools/inpaint.py beach.jpg beach_mask.png erased/ --weights runs/imagenet_256
+  python tools/inpaint.py beach.jpg beach_mask.png erased/
 
-  # a folder with all its subfolders
-  python tools/inpaint.py photos/ masks/ erased/ --weights weights.h5
+  # a folder with all its subfolders, with a network of your own
+  python tools/inpaint.py photos/ masks/ erased/ --weights runs/imagenet_256
 
   # which photos have which mask, without doing anything
   python tools/inpaint.py photos/ masks/ erased/ --dry-run
@@ -54,17 +54,13 @@ def main() -> int:
         for job in pairing.jobs:
             print(f"{job.photo} + {job.mask} -> {job.output}")
         return EXIT_DONE
-    if arguments.weights is None:
-        raise UsageError(
-            "no weights: name a weight file or the folder of a training run with --weights; "
-            "tools/train.py makes them"
-        )
     if not pairing.jobs:
         print("none of these photos has a mask: nothing to erase")
         return EXIT_DONE
-    find_weights(arguments.weights)  # to fail now, not when TensorFlow has taken its seconds
+    weights = arguments.weights or SHIPPED_WEIGHTS
+    find_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
     with StopRequest() as stop:
-        return _erase(arguments, settings, pairing, stop)
+        return _erase(arguments, weights, settings, pairing, stop)
 
 
 def _parse() -> argparse.Namespace:
@@ -94,13 +90,17 @@ def _describe(pairing: Pairing) -> None:
 
 
 def _erase(
-    arguments: argparse.Namespace, settings: FillSettings, pairing: Pairing, stop: StopRequest
+    arguments: argparse.Namespace,
+    weights: Path,
+    settings: FillSettings,
+    pairing: Pairing,
+    stop: StopRequest,
 ) -> int:
     from pconv_hpc.erasing.inpaint import load_inpainter  # slow to import: TensorFlow
     from pconv_hpc.erasing.pipeline import erase_all
 
     inpainter = load_inpainter(
-        arguments.weights,
+        weights,
         settings=settings,
         working_size=arguments.working_size,
         batch_size=arguments.batch_size,

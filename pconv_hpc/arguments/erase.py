@@ -20,7 +20,7 @@ from pconv_hpc.erasing.choices import read_choices
 from pconv_hpc.erasing.manifest import EraseSettings
 from pconv_hpc.erasing.network_files import default_checkpoint, find_config
 from pconv_hpc.errors import UsageError
-from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
 
 Options = list[argparse.Action]
 
@@ -152,8 +152,9 @@ def erase_settings(
         settings = recorded
     else:
         _require_selection(arguments)
+        weights = arguments.weights or (recorded.weights if recorded else SHIPPED_WEIGHTS)
         settings = EraseSettings(
-            weights=require_weights(arguments).absolute(),
+            weights=weights.absolute(),
             checkpoint=_checkpoint(arguments).absolute(),
             config=_config(arguments.config),
             segment_options=segment_words,
@@ -164,18 +165,6 @@ def erase_settings(
     if settings.checkpoint is not None and not settings.checkpoint.is_file():
         raise UsageError(f"{settings.checkpoint}: no such checkpoint")
     return settings
-
-
-def require_weights(arguments: argparse.Namespace) -> Path:
-    """Return the weights that were given; raise ``UsageError`` where there are none."""
-    if arguments.weights is None:
-        raise UsageError(
-            "no weights: name a weight file or the folder of a training run with --weights; "
-            "tools/train.py makes them"
-        )
-    weights: Path = arguments.weights
-    find_weights(weights)
-    return weights
 
 
 def _without_named(options: Options) -> Options:

@@ -18,9 +18,9 @@ def write_report(
     """Write ``report.html`` from the files that the demonstration left in ``out_dir``."""
     report = Report("pconv_hpc: demonstration")
     report.paragraph(
-        "A small PConvUNet was trained for a few minutes on crops of five photos, was interrupted "
-        "half way and continued, and then erased things from two photos it had never seen. It "
-        "shows that every part works; a network for use trains for days on ImageNet."
+        "A small PConvUNet was trained for a few minutes on crops of five photos, and was "
+        "interrupted half way and continued. The network that comes with pconv_hpc, and then the "
+        "one just trained, erased things from two photos that neither had ever seen."
     )
 
     report.heading("Erased")
@@ -31,7 +31,8 @@ def write_report(
             {
                 "before": out_dir / "photos" / f"{name}.png",
                 "to erase (red)": _tinted(before, mask > 0),
-                "after": out_dir / "erased" / f"{name}.png",
+                "by the network in the package": out_dir / "erased" / f"{name}.png",
+                "by the one just trained": out_dir / "erased_by_run" / f"{name}.png",
             }
         )
 

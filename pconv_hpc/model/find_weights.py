@@ -9,6 +9,8 @@ from typing import Any
 from pconv_hpc.config import load_config
 from pconv_hpc.errors import UsageError
 
+# A network of this project, trained on photos; docs/model_card.md describes it.
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "photos.h5"
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.json")
 
 

@@ -18,7 +18,7 @@ from pconv_hpc.erasing.manifest import (
 from pconv_hpc.errors import UsageError
 
 _USAGE = (
-    "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --weights WEIGHTS …, or "
+    "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --classes person …, or "
     "sbatch --array=3,5 jobs/erase_array.sbatch OUT to go on with what OUT/manifest.json records"
 )
 

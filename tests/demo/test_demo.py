@@ -1,5 +1,6 @@
 """The demonstration, shorter but whole: real ranks, a real signal, a real report."""
 
+import itertools
 import json
 import os
 import re
@@ -40,11 +41,11 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     assert (state["status"], state["step"]) == ("finished", 80)
     text = report.read_text()
     assert not re.search(r'(src|href)="(?!data:)', text), "the report needs other files"
-    assert text.count("data:image/png;base64,") == 3 * len(held_out_names()) + 1 + 2
-    for name in held_out_names():
+    assert text.count("data:image/png;base64,") == 4 * len(held_out_names()) + 1 + 2
+    for name, result in itertools.product(held_out_names(), ("erased", "erased_by_run")):
         before, after = (
             np.asarray(Image.open(out_dir / folder / f"{name}.png"))
-            for folder in ("photos", "erased")
+            for folder in ("photos", result)
         )
         hole = np.asarray(Image.open(out_dir / "masks" / f"{name}.png")) > 0
         np.testing.assert_array_equal(after[~hole], before[~hole])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.manifest import MANIFEST_NAME
 from pconv_hpc.errors import UsageError
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.slurm.erase_continuation import (
     FRUITLESS_VARIABLE,
     continue_task,
@@ -134,10 +134,15 @@ def test_what_cannot_work_is_refused(
         open_work(arguments, environment | {"WEIGHTS": "w.h5"})
 
 
-def test_no_weights_are_refused(folder: Path) -> None:
-    with pytest.raises(UsageError, match="no weights"):
-        open_work(["my photos", "out", "--all"], array())
-    assert not (folder / "out" / MANIFEST_NAME).exists()
+def test_without_weights_those_in_the_package_are_taken(folder: Path) -> None:
+    manifest, _ = open_work(["my photos", "out", "--all"], array())
+    assert manifest.settings.weights == SHIPPED_WEIGHTS
+
+
+def test_a_repeated_selection_keeps_the_weights_that_were_given(folder: Path) -> None:
+    for words in (["--weights=w.h5"], []):
+        manifest, _ = open_work(["my photos", "out", "--all", *words], array())
+        assert manifest.settings.weights == folder / "w.h5"
 
 
 RECORD = {

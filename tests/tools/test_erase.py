@@ -143,7 +143,6 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
     ("arguments", "message"),
     [
         (("none.png",), "none.png: no such file or folder"),
-        (("a.png",), "no weights: name a weight file"),
         (("a.png", "--weights", "nowhere.h5"), "nowhere.h5: no such weight file"),
         (("a.png", "--weights", "w", "--context", "0"), "context must be between"),
         (("a.png", "b.jpg", "--weights", "W"), "a result has its photo's format"),
