@@ -1,6 +1,5 @@
 """What the measurements ask of a device, whichever backend of Keras drives it."""
 
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,8 +8,6 @@ import keras
 import numpy as np
 
 from pconv_hpc.model.losses import InpaintingLoss
-
-_BYTES_PER_KIB = 1024
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,3 @@ class Device(Protocol):
 
     def kernels(self, work: Callable[[], Any]) -> list[Kernel]:
         """Profile ``work()``, waiting for what it returns, and return the kernels it ran."""
-
-
-def peak_bytes_of_process() -> int:
-    """Return the most memory that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_KIB

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from jax.profiler import ProfileData
 
-from pconv_hpc.bench.gpu_device import Kernel, peak_bytes_of_process
+from pconv_hpc.bench.gpu_device import Kernel
+from pconv_hpc.bench.memory import peak_bytes_of_process
 from pconv_hpc.model.losses import InpaintingLoss
 
 _NANOSECONDS = 1e9

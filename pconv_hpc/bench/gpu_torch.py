@@ -9,7 +9,8 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
-from pconv_hpc.bench.gpu_device import Kernel, peak_bytes_of_process
+from pconv_hpc.bench.gpu_device import Kernel
+from pconv_hpc.bench.memory import peak_bytes_of_process
 from pconv_hpc.model.losses import InpaintingLoss
 
 _MICROSECONDS = 1e6

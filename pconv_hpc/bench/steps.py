@@ -10,7 +10,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from pconv_hpc.bench.memory import peak_bytes_of_process
 from pconv_hpc.bench.peers import build_plain_unet
 from pconv_hpc.config import ModelConfig, config_from_mapping
 from pconv_hpc.data.loader import Batch
@@ -31,7 +31,7 @@ from pconv_hpc.model.vgg import VGG16Features
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.step import Outcome, TrainingStep, build_optimizer, read_outcome
 
-_KIB_PER_MIB = 1024
+_BYTES_PER_MIB = 1 << 20
 _WARM_UP_STEPS = 2
 
 
@@ -47,7 +47,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_MIB
+    return peak_bytes_of_process() / _BYTES_PER_MIB
 
 
 def prepare(

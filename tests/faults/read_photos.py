@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from pconv_hpc.bench.memory import peak_bytes_of_process
 from pconv_hpc.data.decode import ImageError, decode_rgb, decode_square
 from pconv_hpc.erasing.images import read_mask, read_photo
 
@@ -31,13 +32,7 @@ def main() -> None:
                 outcomes[reader][name] = None
             except ImageError as error:
                 outcomes[reader][name] = str(error)
-    print(json.dumps({"outcomes": outcomes, "peak_mib": peak_mib()}))
-
-
-def peak_mib() -> int:
-    """Return the most memory this process held; getrusage would count its parent's, too."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+    print(json.dumps({"outcomes": outcomes, "peak_mib": peak_bytes_of_process() >> 20}))
 
 
 if __name__ == "__main__":
