@@ -12,10 +12,13 @@ from pconv_hpc.closing import Closing
 from pconv_hpc.config import DataConfig, MasksConfig
 from pconv_hpc.data.aligned import aligned_empty
 from pconv_hpc.data.mask_bank import MaskBank
-from pconv_hpc.data.mask_variation import LEFT_RIGHT, MaskVariation
+from pconv_hpc.data.mask_variation import MaskVariation
 from pconv_hpc.data.prefetch import Prefetcher
 from pconv_hpc.data.sampler import SampleOrder, Stream, hash_integers, rank_slice, sample_hash
 from pconv_hpc.errors import UsageError
+
+
+_LEFT_RIGHT = 1  # OpenCV's number for this way to flip
 
 
 class ImageReader(Protocol):
@@ -135,15 +138,15 @@ class BatchLoader(Closing):
         ):
             crop = view[top : top + size, left : left + size]
             if flip:
-                cv2.flip(crop, LEFT_RIGHT, dst=out)  # ten times faster than reversed in NumPy
+                cv2.flip(crop, _LEFT_RIGHT, dst=out)  # ten times faster than reversed in NumPy
             else:
                 out[...] = crop
         return result
 
     def _masks(self, epochs: NDArray[np.int64], samples: NDArray[np.int64]) -> NDArray[np.uint8]:
         hashes = sample_hash(self._seed, epochs, samples, Stream.MASK)
-        masks = self._bank.valid_masks(hash_integers(hashes, self._bank.num_masks))
-        varied = self._variation.vary(masks, seed=self._seed, epochs=epochs, samples=samples)
+        packed = self._bank.packed_masks(hash_integers(hashes, self._bank.num_masks))
+        varied = self._variation.vary(packed, seed=self._seed, epochs=epochs, samples=samples)
         return varied[..., np.newaxis]
 
     def __iter__(self) -> Self:

@@ -112,7 +112,11 @@ class MaskBank:
 
     def valid_masks(self, indices: ArrayLike) -> NDArray[np.uint8]:
         """Return masks as uint8 (n, S, S), 1 = valid pixel, 0 = hole, for int indices (n,)."""
-        return np.unpackbits(self._bits[np.asarray(indices)], axis=-1, count=self.size)
+        return np.unpackbits(self.packed_masks(indices), axis=-1, count=self.size)
+
+    def packed_masks(self, indices: ArrayLike) -> NDArray[np.uint8]:
+        """Return masks as uint8 (n, S, ⌈S / 8⌉), eight pixels a byte as by ``np.packbits``."""
+        return self._bits[np.asarray(indices)]
 
     def select(
         self, min_ratio: float = 0.0, max_ratio: float = 1.0, style: str | None = None

@@ -10,14 +10,13 @@ from pconv_hpc.errors import UsageError
 
 Mask = NDArray[np.uint8]
 
-LEFT_RIGHT = 1  # OpenCV's number for this way to flip
-# (mirrored, quarter turns): whether what is left, after the transpose that a quarter turn begins
-# with, is to flip left-right and to flip up-down.
+# (mirrored, quarter turns): whether to flip left-right and up-down before the transpose that a
+# quarter turn ends with.
 _FLIPS = {
     (False, 0): (False, False),
-    (False, 1): (False, True),
+    (False, 1): (True, False),
     (False, 2): (True, True),
-    (False, 3): (True, False),
+    (False, 3): (False, True),
     (True, 0): (True, False),
     (True, 1): (False, False),
     (True, 2): (False, True),
@@ -45,13 +44,14 @@ class MaskVariation:
                 f"photos of {image_size} x {image_size}; draw one that fits: "
                 f"tools/make_masks.py OUT --size {image_size}"
             )
+        self._mask_size = mask_size
         self._image_size = image_size
         self._room = mask_size - image_size
         self._max_shift = round(max_shift * image_size)
 
     def vary(
         self,
-        masks: Mask,
+        packed: NDArray[np.uint8],
         *,
         seed: int,
         epochs: NDArray[np.int64],
@@ -63,7 +63,7 @@ class MaskVariation:
         edge of its hole instead.
 
         Args:
-            masks: uint8 (n, M, M), 1 = valid, 0 = hole.
+            packed: uint8 (n, M, ⌈M / 8⌉), from ``MaskBank.packed_masks``.
             seed: of the run.
             epochs, samples: (n,).
 
@@ -88,10 +88,10 @@ class MaskVariation:
             )
         )
         size = self._image_size
-        result = aligned_empty((len(masks), size, size))
+        result = aligned_empty((len(packed), size, size))
         draws = np.stack([flips, turns, tops, lefts], axis=1).tolist()
-        for mask, (flip, turn, top, left), out in zip(masks, draws, result, strict=True):
-            turned = _flip_and_turn(mask, flip, turn)
+        for bits, (flip, turn, top, left), out in zip(packed, draws, result, strict=True):
+            turned = _unpack_turned(bits, self._mask_size, flip, turn)
             _copy_window(turned, top, left, out)
             if not _has_hole_and_valid(out):
                 _copy_window(turned, *self._window_at_an_edge(turned), out)
@@ -125,19 +125,23 @@ class MaskVariation:
         raise UsageError("a mask of the bank is all hole or all valid: the bank is damaged")
 
 
-def _flip_and_turn(mask: Mask, flip: int, turn: int) -> Mask:
-    """Return ``np.rot90(np.fliplr(mask) if flip else mask, turn)``, maybe as a view."""
-    # A quarter turn counterclockwise is a transpose, then upside down; OpenCV does both blockwise.
+def _unpack_turned(bits: NDArray[np.uint8], size: int, flip: int, turn: int) -> Mask:
+    """Return ``np.rot90(np.fliplr(mask) if flip else mask, turn)`` of a packed mask.
+
+    Flipping bits, in which eight pixels are one byte, costs nothing beside unpacking them.
+    """
     left_right, up_down = _FLIPS[bool(flip), turn]
-    if turn % 2:
-        mask = np.asarray(cv2.transpose(mask), np.uint8)
+    if up_down:
+        bits = bits[::-1]
     if left_right:
-        mask = np.asarray(cv2.flip(mask, LEFT_RIGHT), np.uint8)
-    return mask[::-1] if up_down else mask
+        mask = np.unpackbits(bits[:, ::-1], axis=1, bitorder="little")[:, -size:]
+    else:
+        mask = np.unpackbits(bits, axis=1, count=size)
+    return np.asarray(cv2.transpose(mask), np.uint8) if turn % 2 else mask
 
 
 def _has_hole_and_valid(mask: Mask) -> bool:
-    return 0 < cv2.countNonZero(mask) < mask.size
+    return 0 < np.count_nonzero(mask.view(np.bool_)) < mask.size  # faster than counting numbers
 
 
 def _copy_window(mask: Mask, top: int, left: int, out: Mask) -> None:

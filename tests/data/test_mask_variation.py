@@ -20,16 +20,17 @@ def l_shaped_mask(size: int = SIZE) -> np.ndarray:
 def vary(
     mask: np.ndarray, count: int, *, size: int = SIZE, max_shift: float = 0.0, seed: int = 0
 ) -> np.ndarray:
-    masks = np.repeat(mask[None], count, axis=0)
+    packed = np.repeat(np.packbits(mask, axis=1)[None], count, axis=0)
     epochs, samples = np.zeros(count, np.int64), np.arange(count, dtype=np.int64)
     variation = MaskVariation(len(mask), size, max_shift)
-    return variation.vary(masks, seed=seed, epochs=epochs, samples=samples)
+    return variation.vary(packed, seed=seed, epochs=epochs, samples=samples)
 
 
-def test_without_shift_the_eight_flips_and_turns_come_out_evenly() -> None:
-    mask = l_shaped_mask()
+@pytest.mark.parametrize("size", [SIZE, SIZE + 3])  # the last is no multiple of 8 bits
+def test_without_shift_the_eight_flips_and_turns_come_out_evenly(size: int) -> None:
+    mask = l_shaped_mask(size)
     expected = {np.rot90(m, k).tobytes() for m in (mask, mask[:, ::-1]) for k in range(4)}
-    found = [varied.tobytes() for varied in vary(mask, 400)]
+    found = [varied.tobytes() for varied in vary(mask, 400, size=size)]
     assert set(found) == expected
     assert min(found.count(kind) for kind in expected) > 25
 
