@@ -127,9 +127,7 @@ class PartialConv2D(keras.layers.Layer):
 def upsample_nearest(x: Any) -> Any:
     """Repeat every pixel of (B, H, W, C) twice in both directions: (B, 2H, 2W, C).
 
-    A broadcast rather than a resize: its gradient is a plain sum, the same in every run.
+    One axis after the other, because adding up the gradient over two axes at once takes several
+    times as long; and no resize, whose gradient on GPUs may differ from run to run.
     """
-    batch, height, width, channels = ops.shape(x)
-    x = ops.reshape(x, (batch, height, 1, width, 1, channels))
-    x = ops.broadcast_to(x, (batch, height, 2, width, 2, channels))
-    return ops.reshape(x, (batch, 2 * height, 2 * width, channels))
+    return ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
