@@ -17,7 +17,6 @@ from pconv_hpc.data.prefetch import Prefetcher
 from pconv_hpc.data.sampler import SampleOrder, Stream, hash_integers, rank_slice, sample_hash
 from pconv_hpc.errors import UsageError
 
-
 _LEFT_RIGHT = 1  # OpenCV's number for this way to flip
 
 

@@ -12,7 +12,7 @@ from pconv_hpc.erasing.manifest import Manifest
 from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceRunner, log_path
-from pconv_hpc.erasing.slice_summary import summarise
+from pconv_hpc.erasing.slice_summary import read_done, summarise
 from pconv_hpc.erasing.stage_process import stated_reason
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 from pconv_hpc.folder_lock import living_holder
@@ -49,11 +49,12 @@ def erase_here(manifest: Manifest) -> LocalEnding:
         tqdm(total=manifest.num_photos, unit="photo", smoothing=0.05) as bar,
     ):
         for number in range(manifest.num_slices):
-            summary = summarise(manifest, number)
+            done = read_done(manifest.slice_dir(number))
+            summary = done or summarise(manifest, number)
             accounted = summary.photos - summary.remaining
             bar.initial += accounted  # what was there before says nothing about the speed
             bar.update(accounted)
-            if summary.is_accounted:
+            if done is not None:  # else even a slice without photos left may be to clear up
                 continue
             log = log_path(manifest, number)
             begin = log.stat().st_size if log.is_file() else 0
