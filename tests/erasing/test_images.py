@@ -156,6 +156,20 @@ def test_jpeg_keeps_its_tables_and_subsampling(
     assert np.abs(difference).mean() < 1
 
 
+def test_jpeg_of_subsampled_rgb_keeps_its_colours(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    flat = np.full((HEIGHT, WIDTH, 3), (200, 100, 50), np.uint8)
+    Image.fromarray(flat).save(path, quality=90, subsampling="4:2:0")
+    data = path.read_bytes()
+    header_bytes = int.from_bytes(data[4:6], "big")  # of JFIF, which stands for YCbCr
+    says_rgb = b"\xff\xee\x00\x0eAdobe\x00\x64" + bytes(5)
+    path.write_bytes(data[:2] + says_rgb + data[4 + header_bytes :])
+    before, after = edited(path)
+    untouched = np.s_[:, :24]
+    difference = after.pixels[untouched].astype(int) - before.pixels[untouched]
+    assert np.abs(difference).max() <= 2
+
+
 def test_gray_jpeg(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     Image.fromarray(np.full((HEIGHT, WIDTH), 200, np.uint8)).save(path)

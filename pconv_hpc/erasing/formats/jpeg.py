@@ -50,10 +50,12 @@ def _save_options(image: Image.Image) -> dict[str, Any]:
         **{name: image.info[name] for name in _KEPT if image.info.get(name)},
     }
     if image.mode == "RGB":
-        # What Pillow has no name for, such as 4:4:0 of turned photos, must not lose more colour.
         sampling = JpegImagePlugin.get_sampling(image)
-        options["subsampling"] = _UNSUBSAMPLED if sampling == -1 else sampling
-        options["keep_rgb"] = image.info.get("adobe_transform") == 0
+        keep_rgb = image.info.get("adobe_transform") == 0
+        # Pillow does not subsample green and blue, and has no name for such as 4:4:0 of turned
+        # photos: neither must lose more colour.
+        options["subsampling"] = _UNSUBSAMPLED if keep_rgb or sampling == -1 else sampling
+        options["keep_rgb"] = keep_rgb
     if image.info.get("exif"):
         options["exif"] = without_thumbnail(image.info["exif"])
     dpi = image.info.get("dpi", (0, 0))
