@@ -64,13 +64,19 @@ def test_random_interruptions_end_in_the_same_weights_as_none(
     record_property: Callable[[str, object], None],
 ) -> None:
     seed = os.environ.get("PCONV_FAULT_SEED")  # set by the soak
-    most = 6 if seed else 2
-    folder = RunFolder(tmp_path / "run")
-    count = interrupt_and_compare(
-        run_tool, saving_often, folder, references[2], seed=int(seed or 1), most=most
-    )
+    num_runs, most = (5, 6) if seed else (1, 2)
+    count = 0
+    for number in range(num_runs):
+        count += interrupt_and_compare(
+            run_tool,
+            saving_often,
+            RunFolder(tmp_path / f"run_{number}"),
+            references[2],
+            seed=num_runs * int(seed or 1) + number,
+            most=most,
+        )
     record_property("tried", count)
-    assert count >= 1
+    assert count >= num_runs
 
 
 def test_a_full_disk_stops_the_run_and_what_was_saved_continues(
