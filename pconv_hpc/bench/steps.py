@@ -50,16 +50,16 @@ def _peak_mib() -> float:
     return peak_bytes_of_process() / _BYTES_PER_MIB
 
 
-def prepare(
+def build_step(
     ranks: Ranks, *, image_size: int, batch: int, base_channels: int, plain: bool, vgg: bool
-) -> Callable[[], Outcome]:
-    """Return a function that takes a training step on this rank's share of a random batch.
+) -> TrainingStep:
+    """Return the training step of a network of 7 levels, freshly initialised.
 
     Args:
         ranks: who shares the batch.
         image_size: side of the photos, pixels.
         batch: photos, over all ranks.
-        base_channels: of the network of 7 levels.
+        base_channels: of the network.
         plain: take the U-Net of plain convolutions.
         vgg: add the two terms of the loss that compare features, of VGG16 with random weights.
     """
@@ -79,12 +79,29 @@ def prepare(
         config.optimizer, global_batch_size=batch, total_steps=1000, precision="float32"
     )
     optimizer.build(model.trainable_variables)
-    step = TrainingStep(
+    return TrainingStep(
         model=model,
         loss=InpaintingLoss(config.loss, features),
         optimizer=optimizer,
         ranks=ranks,
         config=config,
+    )
+
+
+def prepare(
+    ranks: Ranks, *, image_size: int, batch: int, base_channels: int, plain: bool, vgg: bool
+) -> Callable[[], Outcome]:
+    """Return a function that takes a step on this rank's share of one random batch.
+
+    Arguments are those of ``build_step``.
+    """
+    step = build_step(
+        ranks,
+        image_size=image_size,
+        batch=batch,
+        base_channels=base_channels,
+        plain=plain,
+        vgg=vgg,
     )
     rng = np.random.default_rng(0)
     mine = rank_slice(batch, ranks.rank, ranks.size)

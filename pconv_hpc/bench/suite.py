@@ -8,6 +8,7 @@ from pconv_hpc.bench.compare import Comparison, Result, compare
 from pconv_hpc.errors import UsageError
 
 _SECONDS_BETWEEN_SAVES = 300.0  # of the goal: saving every 5 minutes
+_STEPS_A_ROUND = 8  # of a training that may wait for its loader
 _NETWORK_FOR_SEGMENTATION = Path(__file__).parents[2] / "tests" / "assets"
 
 
@@ -25,8 +26,19 @@ def _network(folder: Path, rounds: int) -> Iterator[Result]:
 
 def _loading(folder: Path, rounds: int) -> Iterator[Result]:
     from pconv_hpc.bench.loading import loading_comparisons
+    from pconv_hpc.bench.processes import measured
 
-    return _compared(loading_comparisons(folder), rounds)
+    yield from _compared(loading_comparisons(folder), rounds)
+    steps = str(_STEPS_A_ROUND * rounds)
+    found = measured([sys.executable, "-m", "pconv_hpc.bench.waiting", str(folder), steps])
+    yield Result.of_one(
+        name="waiting for photos and masks",
+        against="training steps without VGG16",
+        quantity="time",
+        goal=0.01,
+        ours=found["waiting_seconds"],
+        reference=found["step_seconds"],
+    )
 
 
 def _ranks(folder: Path, rounds: int) -> Iterator[Result]:

@@ -51,6 +51,13 @@ def test_steps_are_measured_in_a_process_of_their_own() -> None:
     assert found["peak_mib"] >= found["start_mib"] > 0
 
 
+def test_waiting_is_a_part_of_a_step(tmp_path: Path) -> None:
+    found = processes.measured(
+        [sys.executable, "-m", "pconv_hpc.bench.waiting", str(tmp_path), "1"]
+    )
+    assert 0 <= found["waiting_seconds"] < found["step_seconds"]
+
+
 def test_a_program_that_fails_is_told() -> None:
     with pytest.raises(PconvError, match="no such thing"):
         processes.measured([sys.executable, "-c", "raise SystemExit('no such thing')"])
