@@ -2,8 +2,9 @@
 
 import contextlib
 import math
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pconv_hpc.errors import PconvError
 # and 100 of them for each photo of a batch fill a GPU's memory.
 _MAX_MASK_PIXELS = 1 << 20
 DEFAULT_MIN_SCORE = 0.3
+_MAX_BATCHES_AT_ONCE = 4  # each takes the memory of a batch
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class Segmenter:
         batch_size: photos the network is given at once; default: 8 on a GPU, else 1, as a CPU's
             cores are busy with one.
 
+    Attributes:
+        batches_at_once: how many threads may well predict at the same time: 1 with a GPU, a few
+            on a CPU, see ``cores_shared``.
+
     Raises:
         UsageError: the network cannot be built or has no weights.
     """
@@ -92,6 +98,8 @@ class Segmenter:
         self._pipeline = detector.pipeline
         self.device = next(detector.model.parameters()).device
         self.batch_size = batch_size or (8 if self.device.type == "cuda" else 1)
+        cores = len(os.sched_getaffinity(0))
+        self.batches_at_once = 1 if self.device.type == "cuda" else min(cores, _MAX_BATCHES_AT_ONCE)
         self._divisor = getattr(detector.model.data_preprocessor, "pad_size_divisor", 1)
 
     def segment(self, images: Sequence[np.ndarray]) -> list[list[Instance]]:
@@ -132,6 +140,21 @@ class Segmenter:
         divisor = self._divisor
         padded = (math.ceil(rows / divisor) * divisor, math.ceil(columns / divisor) * divisor)
         return Prepared(data, height, width, padded)
+
+    @contextlib.contextmanager
+    def cores_shared(self, num_threads: int) -> Iterator[None]:
+        """Let each of ``num_threads`` that predict use its share of a CPU's cores alone.
+
+        PyTorch would use all cores for each operation, whose parts then wait for each other and for
+        a core that reads a photo.
+        """
+        before = torch.get_num_threads()
+        if self.device.type == "cpu":
+            torch.set_num_threads(max(1, before // num_threads))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def predict(self, batch: Sequence[Prepared]) -> list[Prediction | PconvError]:
         """Run the network on photos of one padded shape.

@@ -1,5 +1,6 @@
 """Many photos through the network: files are read and written on threads while it computes."""
 
+import contextlib
 import io
 import itertools
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -114,41 +115,51 @@ def segment_all(
     waiting: dict[tuple[int, int], list[_Opened]] = {}
     running: dict[Future[_Opened | Result], Places] = {}
     opening: set[Future[_Opened | Result]] = set()
+    predicting: dict[Future[list[Prediction | PconvError]], list[_Opened]] = {}
+    one_by_one = segmenter.batch_size * num_threads == 1
+    batches_at_once = 1 if one_by_one else segmenter.batches_at_once
     max_waiting = _MAX_WAITING_BATCHES * segmenter.batch_size
-    max_begun = max_waiting + num_threads if segmenter.batch_size * num_threads > 1 else 1
+    max_begun = 1 if one_by_one else max_waiting + num_threads
+    network = ThreadPoolExecutor(batches_at_once, thread_name_prefix="network")
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="photos")
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(segmenter.cores_shared(batches_at_once))
+        for threads in (network, pool):
+            stack.callback(threads.shutdown, cancel_futures=True)
         while True:
             if should_stop():
                 remaining, waiting = iter(()), {}
             num_waiting = sum(map(len, waiting.values()))
-            room = max_begun - num_waiting - len(running)
+            room = max_begun - num_waiting - len(running) - sum(map(len, predicting.values()))
             for places in itertools.islice(remaining, max(0, room)):
                 future: Future[_Opened | Result] = pool.submit(
                     _open, places, segmenter, wish, on_begin
                 )
                 running[future] = places
                 opening.add(future)
-            batch = _next_batch(
-                waiting, segmenter.batch_size, must=not opening or num_waiting >= max_waiting
-            )
-            if batch:
-                predictions = segmenter.predict([opened.prepared for opened in batch])
-                for opened, prediction in zip(batch, predictions, strict=True):
+            must = not opening or num_waiting >= max_waiting
+            if len(predicting) < batches_at_once and (
+                batch := _next_batch(waiting, segmenter.batch_size, must=must)
+            ):
+                prepared = [opened.prepared for opened in batch]
+                predicting[network.submit(segmenter.predict, prepared)] = batch
+                continue
+            if not running and not predicting:
+                return
+            at_work: list[Future[Any]] = [*running, *predicting]
+            done = wait(at_work, return_when=FIRST_COMPLETED).done
+            for predicted in [future for future in predicting if future in done]:
+                batch = predicting.pop(predicted)
+                for opened, prediction in zip(batch, predicted.result(), strict=True):
                     future = pool.submit(_finish, opened, prediction, segmenter, wish)
                     running[future] = opened.places
-                continue
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                opening.discard(future)
-                outcome = _outcome(future, running.pop(future))
+            for ended in [future for future in running if future in done]:
+                opening.discard(ended)
+                outcome = _outcome(ended, running.pop(ended))
                 if isinstance(outcome, Result):
                     yield outcome
                 else:
                     waiting.setdefault(outcome.prepared.padded_shape, []).append(outcome)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _next_batch(

@@ -164,3 +164,11 @@ def test_photo_that_fails_alone_is_an_error_of_its_own(
     ] * 2
     with pytest.raises(PconvError, match="out of memory"):
         segmenter.segment([np.zeros((64, 64, 3), dtype=np.uint8)])
+
+
+def test_cores_are_shared_and_given_back(segmenter: Segmenter) -> None:
+    before = torch.get_num_threads()
+    with segmenter.cores_shared(before):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    assert 1 <= segmenter.batches_at_once <= 4
