@@ -23,7 +23,7 @@ HELD_OUT = ("astronaut", "temple")
 def test_it_is_small_and_describes_itself() -> None:
     assert SHIPPED_WEIGHTS.stat().st_size <= 20e6
     model, config, metadata = load_model(SHIPPED_WEIGHTS)
-    assert metadata["image_size"] == 128
+    assert metadata["image_size"] == 256
     assert metadata["model_card"] == "docs/model_card.md"
     assert (ROOT / "docs" / "model_card.md").is_file()
     assert config.levels == len(model.encoder)
