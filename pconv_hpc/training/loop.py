@@ -164,7 +164,11 @@ class TrainingLoop:
         return into_epoch > 0 or epoch <= self.progress.validated_epochs
 
     def _validate_if_due(self) -> None:
-        """Validate at the end of an epoch, once, also when the run was stopped just before it."""
+        """Validate at the end of an epoch, once, also when the run was stopped just before it.
+
+        The checkpoint that notes it comes last: killed before it, a run validates again, and behind
+        it nothing is left to be lost.
+        """
         if self._validated():
             return
         epoch = self.progress.step // self.steps_per_epoch
@@ -175,7 +179,6 @@ class TrainingLoop:
         self.progress.validated_epochs = epoch
         if best:
             self.progress.best_loss = figures["loss"]
-        self._save(wait=False, best=best)
         if self.ranks.is_first:
             self.validator.save_grid(self.folder.grid_path(epoch))
             if best:
@@ -190,6 +193,7 @@ class TrainingLoop:
                     },
                 )
         self.monitor.on_validation(self.progress.step, epoch, figures)
+        self._save(wait=False, best=best)
         self.monitor.restart_clock()
 
     def write_state(self, status: Status, reason: str) -> None:

@@ -68,6 +68,7 @@ class Monitor:
         part_names: Sequence[str],
         validation_names: Sequence[str],
         first_step: int,
+        validated_step: int,
         total_steps: int,
         global_batch_size: int,
         log_every_steps: int,
@@ -93,7 +94,7 @@ class Monitor:
             folder.validation_metrics_path, ["step", "epoch", *validation_names]
         )
         self._metrics.rewind(first_step)
-        self._validations.rewind(first_step)
+        self._validations.rewind(validated_step)
         self._writer = tf.summary.create_file_writer(str(folder.tensorboard_dir))
         self._bar = tqdm(
             total=total_steps,

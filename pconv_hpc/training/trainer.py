@@ -154,6 +154,7 @@ def _train_ranks(
             part_names=step.part_names,
             validation_names=validator.figure_names,
             first_step=progress.step,
+            validated_step=progress.validated_epochs * steps_per_epoch,
             total_steps=total_steps,
             global_batch_size=config.train.global_batch_size,
             log_every_steps=config.train.log_every_steps,

@@ -139,6 +139,26 @@ def test_killed_at_any_moment_it_continues_to_the_same_end(
     assert leftovers == []
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_around_the_save_that_notes_a_validation_it_is_told_once(
+    references: dict[int, RunFolder],
+    config_path: Path,
+    run_tool: RunTool,
+    tmp_path: Path,
+    when: str,
+) -> None:
+    run_dir = tmp_path / "run"
+    if when == "before":  # the step itself is saved already
+        assert run_with_event(run_tool, config_path, run_dir, signal="SIGUSR2", at_step=6) == 75
+    kill = {"signal": "SIGKILL", "at_step": 6, "around_validation_save": when}
+    assert run_with_event(run_tool, config_path, run_dir, **kill) == -9
+    folder = RunFolder(run_dir)
+    assert len(table_without_speed(folder.validation_metrics_path)) == 1
+    assert folder.weights_path.is_file()
+    run_tool(RESUME, run_dir, "--local")
+    assert_same_run(folder, references[1])
+
+
 def test_another_number_of_ranks_sees_exactly_the_remaining_samples(
     config_path: Path, run_tool: RunTool, tmp_path: Path
 ) -> None:

@@ -5,8 +5,10 @@
 EVENTS holds ``signal`` (a name), ``at_step`` (from 1; sent when the step begins), ``rank`` (of who
 gets it; -1: all), ``after_seconds`` (send it so much later, from a thread, wherever the run is by
 then), ``during_save`` (send it between writing and renaming the first checkpoint from that step on
-instead), and ``record`` (a folder: each rank appends the samples of its steps, and writes its
-weights' checksum at the end). Nothing of the training code is replaced; its calls are wrapped.
+instead), ``around_validation_save`` (``before`` or ``after``: send it just before, or after, the
+checkpoint that notes the first validation from that step on), and ``record`` (a folder: each rank
+appends the samples of its steps, and writes its weights' checksum at the end). Nothing of the
+training code is replaced; its calls are wrapped.
 """
 
 import hashlib
@@ -42,6 +44,7 @@ def is_mine() -> bool:
 
 call_step = TrainingStep.__call__
 run_loop = TrainingLoop.run
+save_progress = TrainingLoop._save
 hash_file = atomic.sha256_of
 
 
@@ -49,7 +52,8 @@ def step_with_events(self: TrainingStep, batch: Any, **wishes: bool) -> Any:
     if "record" in EVENTS:
         with open(Path(EVENTS["record"]) / f"rank{my_rank()}.jsonl", "a") as stream:
             stream.write(json.dumps([batch.step, batch.samples.tolist()]) + "\n")
-    due = EVENTS.get("at_step") == batch.step + 1 and not EVENTS.get("during_save")
+    elsewhere = EVENTS.get("during_save") or EVENTS.get("around_validation_save")
+    due = EVENTS.get("at_step") == batch.step + 1 and not elsewhere
     if due and is_mine() and "after_seconds" in EVENTS:
         threading.Timer(EVENTS["after_seconds"], send).start()
     elif due and is_mine():
@@ -67,6 +71,18 @@ def loop_with_record(self: TrainingLoop, batches: Any) -> None:
         (Path(EVENTS["record"]) / f"rank{my_rank()}.sha256").write_text(digest.hexdigest())
 
 
+def save_with_events(self: TrainingLoop, *, wait: bool, best: bool = False) -> None:
+    at_epoch_end = self.progress.step % self.steps_per_epoch == 0
+    notes_validation = at_epoch_end and self._validated()
+    due = notes_validation and self.progress.step >= EVENTS.get("at_step", 0)
+    when = EVENTS.get("around_validation_save") if due else None
+    if when == "before":
+        send()
+    save_progress(self, wait=wait or when == "after", best=best)
+    if when == "after":
+        send()
+
+
 def hash_with_events(path: Path) -> str:
     checkpoint = re.match(r"\.step_(\d+)\.h5\.", path.name)
     if EVENTS.get("during_save") and checkpoint and int(checkpoint[1]) >= EVENTS["at_step"]:
@@ -77,6 +93,7 @@ def hash_with_events(path: Path) -> str:
 if __name__ == "__main__":
     TrainingStep.__call__ = step_with_events  # type: ignore[method-assign]
     TrainingLoop.run = loop_with_record  # type: ignore[method-assign]
+    TrainingLoop._save = save_with_events  # type: ignore[method-assign]
     atomic.sha256_of = hash_with_events
     assert trainer.TrainingStep is TrainingStep
     sys.argv = ["train.py", *sys.argv[2:]]
