@@ -74,7 +74,8 @@ def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
         parser.add_argument(
             f"--{prefix}batch-size",
             type=cli.positive_int,
-            help="crops the network is given at once (default: 8 on a GPU, else 1)",
+            default=8,
+            help="crops the network is given at once",
         ),
         parser.add_argument(
             "--precision", choices=("float32", "bfloat16", "float16"), default="float32"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from pconv_hpc.config import ModelConfig
@@ -19,7 +18,6 @@ from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.model.weights import load_model
 
 DEFAULT_WORKING_SIZE = 256
-_GPU_BATCH_SIZE = 8
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -96,7 +94,7 @@ def load_inpainter(
     *,
     settings: FillSettings,
     working_size: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int = 8,
     precision: str = "float32",
 ) -> Inpainter:
     """Build an ``Inpainter`` from a weight file or a training run's folder.
@@ -106,8 +104,7 @@ def load_inpainter(
         settings: how holes are brought to the network, but for the working size.
         working_size: what the network is given; ``None`` takes the size it was trained at, or 256
             where the weights do not say.
-        batch_size: how many tiles of that size it is given at once; ``None``: 8 on a GPU, else 1. A
-            processor gains nothing by more, and may round a tile otherwise in other company.
+        batch_size: how many tiles of that size it is given at once.
         precision: one of ``PRECISIONS``.
 
     Raises:
@@ -118,6 +115,4 @@ def load_inpainter(
     trained_at = metadata.get("image_size", found.image_size)
     size = working_size or (trained_at if isinstance(trained_at, int) else DEFAULT_WORKING_SIZE)
     settings = replace(settings, working_size=size)
-    if batch_size is None:
-        batch_size = _GPU_BATCH_SIZE if keras.distribution.list_devices("gpu") else 1
     return Inpainter(model, config, settings=settings, batch_size=batch_size)

@@ -41,6 +41,7 @@ def make_half_erased(folder: Path, weights: Path, out: Path | None = None) -> Ma
         checkpoint=_ASSETS / "small_mask_rcnn.pth",
         config=str(_ASSETS / "small_mask_rcnn.py"),
         segment_options=("--classes=star",),
+        inpaint_options=("--batch-size=1",),  # else some processors round by who shares a batch
     )
     (folder / "photos/sub").mkdir(parents=True)
     for index in range(NUM_PHOTOS):
