@@ -16,8 +16,8 @@ from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.training.step import as_tensor
 
 _CROP_SIZE = 256
-STORED_SIZE = 320
-NUM_IMAGES = 256
+_STORED_SIZE = 320
+_NUM_IMAGES = 256
 _BATCH_SIZE = 32
 _BATCHES = 16
 
@@ -25,15 +25,15 @@ _BATCHES = 16
 class ImagesInMemory:
     """Packed photos that are in the page cache anyway; what a ``BatchLoader`` reads from."""
 
-    image_size = STORED_SIZE
-    num_images = NUM_IMAGES
+    image_size = _STORED_SIZE
+    num_images = _NUM_IMAGES
 
     def __init__(self) -> None:
         photos = list(sample_photos().values())
         rng = np.random.default_rng(0)
-        side = (STORED_SIZE, STORED_SIZE)
+        side = (_STORED_SIZE, _STORED_SIZE)
         squares = []
-        for number in range(NUM_IMAGES):
+        for number in range(_NUM_IMAGES):
             photo = photos[number % len(photos)]
             edge = min(photo.shape[:2])
             left = int(rng.integers(photo.shape[1] - edge + 1))
@@ -66,7 +66,7 @@ def _tf_data_batches(paths: list[str], masks: np.ndarray) -> Iterator[tf.Tensor]
         image = tf.image.random_crop(image, (_CROP_SIZE, _CROP_SIZE, 3))
         return tf.image.random_flip_left_right(image), tf.image.random_flip_left_right(mask)
 
-    data = tf.data.Dataset.from_tensor_slices((paths, masks)).repeat().shuffle(NUM_IMAGES)
+    data = tf.data.Dataset.from_tensor_slices((paths, masks)).repeat().shuffle(_NUM_IMAGES)
     batches = data.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH_SIZE)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # our loader has one thread, too
@@ -83,7 +83,7 @@ def loading_comparisons(folder: Path) -> Iterator[Comparison]:
     bank_path = folder / "masks.h5"
     draw_bank(bank_path, num_masks=256, size=_CROP_SIZE, style_weights={"strokes": 1.0})
     bank = MaskBank(bank_path)
-    masks = bank.valid_masks(np.arange(NUM_IMAGES))[..., np.newaxis]
+    masks = bank.valid_masks(np.arange(_NUM_IMAGES))[..., np.newaxis]
     tf_batches = _tf_data_batches(_write_jpegs(reader.array, folder / "jpeg"), masks)
     crops = np.ascontiguousarray(reader.array[:, :_CROP_SIZE, :_CROP_SIZE])
 
@@ -111,7 +111,7 @@ def loading_comparisons(folder: Path) -> Iterator[Comparison]:
 
         def copy_bytes() -> None:
             for number in range(_BATCHES):  # from place to place, as a loader's photos lie
-                part = slice(number * _BATCH_SIZE % NUM_IMAGES, None)
+                part = slice(number * _BATCH_SIZE % _NUM_IMAGES, None)
                 crops[part][:_BATCH_SIZE].copy()
                 masks[part][:_BATCH_SIZE].copy()
 

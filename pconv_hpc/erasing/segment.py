@@ -70,8 +70,8 @@ class Segmenter:
         checkpoint: its weights.
         device: default: the GPU if there is one.
         min_score: less certain instances are left out.
-        batch_size: photos the network is given at once; default: 8 on a GPU, else 1, as a CPU's
-            cores are busy with one.
+        batch_size: photos the network is given at once; default: 8 on a GPU, else 1, as a CPU
+            gains more by several batches at a time.
 
     Attributes:
         batches_at_once: how many threads may well predict at the same time: 1 with a GPU, a few
