@@ -1,7 +1,11 @@
 """The one place that imports h5py: locking set right, files from outside read with suspicion."""
 
+import contextlib
+import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Lustre and GPFS mounts often have no flock; HDF5 reads this once, when its library loads.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
@@ -11,7 +15,7 @@ import numpy as np
 
 from pconv_hpc.errors import UsageError
 
-__all__ = ["get_dataset", "h5py", "open_for_reading", "text_attribute"]
+__all__ = ["get_dataset", "h5py", "open_for_reading", "open_for_writing", "text_attribute"]
 
 
 def open_for_reading(path: Path) -> h5py.File:
@@ -25,6 +29,63 @@ def open_for_reading(path: Path) -> h5py.File:
         raise UsageError(
             f"{path}: not a readable HDF5 file ({error}); is it truncated? Make or copy it again"
         ) from error
+
+
+class _UpToAnError(io.RawIOBase):
+    """A file that notes the first error of the system and from then on only seems to be written.
+
+    HDF5 crashes the process where it cannot write what it still holds when a file is closed.
+    """
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        with self._noting_errors():
+            while left and self.error is None:
+                left = left[self._stream.write(left) :]
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        end = self._stream.tell() if size is None else size
+        with self._noting_errors():
+            self._stream.truncate(end)
+        return end
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        return self._stream.readinto(buffer)
+
+    @contextlib.contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+
+
+@contextlib.contextmanager
+def open_for_writing(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """Make a new HDF5 file to write to; ``options`` are those of ``h5py.File``.
+
+    Raises:
+        OSError: the system refused to write (no space, a quota), in its own words; it is raised
+            when the block ends, and what lies at ``path`` then is no HDF5 file.
+    """
+    with open(path, "w+b", buffering=0) as stream:
+        target = _UpToAnError(stream)
+        with h5py.File(target, "w", **options) as file:
+            yield file
+        if target.error is not None:
+            raise target.error
 
 
 def get_dataset(group: h5py.Group, name: str) -> h5py.Dataset:

@@ -1,12 +1,20 @@
-"""HDF5 files from outside: only data that lie in the file itself are read."""
+"""HDF5 files: written whole or not at all; of those from outside only what lies in them is read."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.hdf5 import (
+    get_dataset,
+    h5py,
+    open_for_reading,
+    open_for_writing,
+    text_attribute,
+)
 
 
 @pytest.fixture
@@ -63,3 +71,34 @@ def test_text_attributes(hostile: Path) -> None:
         for name in ("number", "missing"):
             with pytest.raises(UsageError, match=name):
                 text_attribute(file, name)
+
+
+def test_a_file_that_does_not_fit_is_the_systems_error_and_not_a_crash(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; import numpy as np\n"
+        "from pathlib import Path\n"
+        "from pconv_hpc.hdf5 import open_for_writing\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))\n"
+        "try:\n"
+        "    with open_for_writing(Path(sys.argv[1])) as file:\n"
+        "        for name in map(str, range(60)):\n"
+        "            file.create_group(name)['array'] = np.ones(1000)\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    for limit in (100, 5_000, 50_000, 480_000):  # in the head, within arrays, and while closing
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "file.h5"), str(limit)],
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (0, "[Errno 27] File too large\n"), done.stderr
+
+
+def test_a_file_that_is_written_reads_back(tmp_path: Path) -> None:
+    with open_for_writing(tmp_path / "file.h5", libver=("earliest", "v110")) as file:
+        file["group/array"] = np.arange(100_000)
+        file.attrs["name"] = "ü"
+    with open_for_reading(tmp_path / "file.h5") as file:
+        assert text_attribute(file, "name") == "ü"
+        np.testing.assert_array_equal(get_dataset(file, "group/array")[()], np.arange(100_000))

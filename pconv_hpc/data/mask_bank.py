@@ -30,7 +30,7 @@ from pconv_hpc.data.mask_drawing import (
 from pconv_hpc.data.mask_workers import draw_in_order
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
 
 FORMAT_VERSION = 1
 _MAX_MASKS = 10_000_000
@@ -195,7 +195,7 @@ def draw_bank(
     if Path(path).exists():
         _check_same(MaskBank(path), recipe, num_masks)
         return
-    with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(Path(path)) as temporary, open_for_writing(temporary) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         for name, text in recipe.items():
             file.attrs[name] = text

@@ -32,7 +32,7 @@ from pconv_hpc.data.shard_index import (
     read_index,
 )
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing
 
 # Every mapping holds a file descriptor, and a process may often have no more than 1024 of them.
 _MAX_MAPPED_SHARDS = 256
@@ -66,7 +66,7 @@ def write_shard(
         "rejected_reasons": _text_column([reason for _, reason in rejected]),
     }
     with atomic.atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+        with open_for_writing(temporary, libver=("earliest", "v110")) as file:
             file.attrs["format_version"] = FORMAT_VERSION
             for name, value in attributes.items():
                 file.attrs[name] = value

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pconv_hpc.atomic import atomic_path
 from pconv_hpc.data.run_lengths import decode_runs
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
 
 FORMAT_VERSION = 1
 MAX_SILHOUETTES = 1_000_000
@@ -128,7 +128,7 @@ def write_silhouettes(
     arrays["photos"] = _text_column([one.photo for one in silhouettes])
     with (
         atomic_path(Path(path)) as temporary,
-        h5py.File(temporary, "w", libver=("earliest", "v110")) as file,
+        open_for_writing(temporary, libver=("earliest", "v110")) as file,
     ):
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["recipe"] = json.dumps(recipe, sort_keys=True)

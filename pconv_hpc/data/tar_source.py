@@ -22,7 +22,7 @@ from pconv_hpc import atomic
 from pconv_hpc.data.disk import writing
 from pconv_hpc.data.photo_source import PhotoSource, printable, safe_key, why_no_photo
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.hdf5 import get_dataset, open_for_reading, open_for_writing, text_attribute
 from pconv_hpc.mpi import World
 
 _INDEX_VERSION = 1
@@ -235,7 +235,7 @@ def _checksum(*columns: np.ndarray) -> int:
 def _save_members(path: Path, cache: Path, members: Members) -> None:
     # one text: names hold no line breaks, and a column would be as wide as the longest
     names = np.frombuffer("\n".join(members.keys).encode() or b"\n", dtype=np.uint8)
-    with atomic.atomic_path(cache) as temporary, h5py.File(temporary, "w") as file:
+    with atomic.atomic_path(cache) as temporary, open_for_writing(temporary) as file:
         file.attrs["version"] = _INDEX_VERSION
         file.attrs["archive"] = _identity(path)
         file.attrs["ignored"] = json.dumps(members.ignored)

@@ -17,7 +17,7 @@ from keras import ops
 from pconv_hpc.atomic import atomic_path
 from pconv_hpc.config import ModelConfig, config_to_mapping, model_config_from_mapping
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, text_attribute
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet, count_parameters
 
 WEIGHTS_FORMAT = "pconv_hpc weights"
@@ -137,7 +137,7 @@ def save_weights(
     described = json.dumps(dict(metadata or {}))
     if len(described) > _MAX_ATTRIBUTE_BYTES:
         raise PconvError(f"{path}: metadata of {len(described)} bytes; at most 60,000 are kept")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, open_for_writing(temporary) as file:
         file.attrs["format"] = WEIGHTS_FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["model_config"] = json.dumps(config_to_mapping(config))

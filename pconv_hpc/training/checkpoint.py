@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import h5py, open_for_reading
+from pconv_hpc.hdf5 import open_for_reading, open_for_writing
 from pconv_hpc.model.weights import (
     CHECKPOINT_FORMAT,
     FORMAT_VERSION,
@@ -103,7 +103,7 @@ class CheckpointStore:
             if not np.isfinite(array).all():
                 raise PconvError(f"after step {step} {name!r} holds values that are not finite")
         with atomic.atomic_path(path) as temporary:
-            with h5py.File(temporary, "w") as file:
+            with open_for_writing(temporary) as file:
                 file.attrs["format"] = CHECKPOINT_FORMAT
                 file.attrs["format_version"] = FORMAT_VERSION
                 file.attrs["model_config"] = json.dumps(description["config"]["model"])
