@@ -24,7 +24,7 @@ demo: ## photos to report.html on this machine: pack, train, interrupt, resume, 
 
 test: ## run every test; PYTEST_ARGS="-k shards" runs some
 	$(BASE_PYTHON) tools/install.py --profile test
-	$(WITH_VENV) $(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(WITH_VENV) $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth
 	$(BASE_PYTHON) tools/install.py --profile test

@@ -2,10 +2,26 @@
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
+
+TESTS = Path(__file__).parent
 os.environ["MPLBACKEND"] = "Agg"  # no display is there to open a window on
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide a failure's output
 
 # A shell that starts the tests in the background makes them, and all they start, deaf to Ctrl-C.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Their tests share something that is slow to make: a cluster, a finished training run.
+_TOGETHER = ("cluster", "faults", "training")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests one worker of ``pytest -n`` does: a file's, in some folders the folder's."""
+    for item in items:
+        path = item.path.relative_to(TESTS)
+        group = path.parts[0] if path.parts[0] in _TOGETHER else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -72,7 +72,7 @@ def _check_demo() -> str:
 
 
 def _check_test() -> str:
-    _import_all("atheris", "hypothesis", "jax", "mypy", "pytest_timeout")
+    _import_all("atheris", "hypothesis", "jax", "mypy", "pytest_timeout", "xdist")
     pytest = importlib.import_module("pytest")
     return f"pytest {pytest.__version__}"
 

@@ -36,7 +36,7 @@ def folder(module_folder: TrainingFolder, request: pytest.FixtureRequest) -> Tra
 
 def wait_for_checkpoint(run: RunFolder, after: int) -> int:
     """Wait until a checkpoint later than step ``after`` is there; return its step."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (found := [c.step for c in list_checkpoints(run.checkpoints_dir) if c.step > after]):
         assert time.monotonic() < deadline, run.log_path.read_text()
         time.sleep(0.2)
