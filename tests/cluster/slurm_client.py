@@ -74,7 +74,7 @@ class SlurmClient:
         return [dict(zip(names, (value.strip() for value in row), strict=False)) for row in rows]
 
     def wait(
-        self, job_id: int, *states: str, restarts: int = 0, timeout_s: float = 120
+        self, job_id: int, *states: str, restarts: int = 0, timeout_s: float = 240
     ) -> list[dict[str, str]]:
         """Wait until all of a job's records are in ``states``; return them.
 
@@ -92,7 +92,7 @@ class SlurmClient:
                 pytest.fail(f"job {job_id}: {found}, {expected}{self._describe(jobs)}")
             time.sleep(_POLL_S)
 
-    def wait_for_text(self, path: Path, text: str, *, timeout_s: float = 120) -> str:
+    def wait_for_text(self, path: Path, text: str, *, timeout_s: float = 240) -> str:
         """Wait until a file holds ``text`` and return the file's content."""
         deadline = time.monotonic() + timeout_s
         while True:

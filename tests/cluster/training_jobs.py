@@ -141,7 +141,7 @@ def uninterrupted() -> RunFolder:
     command = mpirun_command(2, [*program, "--run-dir", str(run.path)])
     environment = os.environ | {"SLURM_CPUS_PER_TASK": "1", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=200
+        command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     return run
