@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
 os.environ["MPLBACKEND"] = "Agg"  # no display is there to open a window on
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hide a failure's output
 
@@ -14,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hid
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_TESTS = Path(__file__).parent
 # Their tests share something that is slow to make: a cluster, a finished training run.
 _TOGETHER = ("cluster", "faults", "training")
 
@@ -22,6 +22,6 @@ _TOGETHER = ("cluster", "faults", "training")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one worker of ``pytest -n`` does: a file's, in some folders the folder's."""
     for item in items:
-        path = item.path.relative_to(TESTS)
+        path = item.path.relative_to(_TESTS)
         group = path.parts[0] if path.parts[0] in _TOGETHER else str(path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -1,4 +1,4 @@
-"""HDF5 files: written whole or not at all; of those from outside only what lies in them is read."""
+"""HDF5 files: what does not fit is an error; of files from outside only their own data are read."""
 
 import subprocess
 import sys
