@@ -26,9 +26,9 @@ test: ## run every test; PYTEST_ARGS="-k shards" runs some
 	$(BASE_PYTHON) tools/install.py --profile test
 	$(WITH_VENV) $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
-soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth
+soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth, SOAK_ARGS=--help tells more
 	$(BASE_PYTHON) tools/install.py --profile test
-	$(WITH_VENV) $(PYTHON) -m tests.faults.soak --share $(SHARE)
+	$(WITH_VENV) $(PYTHON) -m tests.faults.soak --share $(SHARE) $(SOAK_ARGS)
 
 lint: ## ruff, mypy and shellcheck
 	$(BASE_PYTHON) tools/install.py --profile test

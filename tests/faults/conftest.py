@@ -1,5 +1,6 @@
 """What the fault tests share: the small training run that everything is done to."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ __all__ = [
     "run_tool",
     "saving_often",
 ]  # pytest looks for fixtures here
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test as often as the soak wants, with the fixtures of the session made once."""
+    repeats = int(os.environ.get("PCONV_FAULT_REPEATS", "1"))
+    if repeats > 1:
+        metafunc.fixturenames.append("repeat")
+        metafunc.parametrize("repeat", range(repeats))
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
 """Every fault many times over: ``make soak``. Interrupted at any time, it continues.
 
-    python -m tests.faults.soak [--folder build/soak] [--share 1.0]
+    python -m tests.faults.soak [--folder build/soak] [--share 1.0] [--rows 0 4] [--add]
 
-It goes on in rounds, each with its own seed, and notes each finished one in ``state.json``; what a
-round that failed left behind is kept beside it. After every round the table in
-``docs/reliability.md`` is written anew.
+It goes on in rounds, each with a seed of its own that names its folder, and notes each finished one
+in ``row_*.json``; what a round that failed left behind is kept beside it. After every round the
+table in ``docs/reliability.md`` is written anew. Processes with different ``--rows`` may share a
+folder; with ``--add`` the counts begin with those of the table, to go on with what another machine
+began.
 """
 
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -37,12 +40,14 @@ class Fault:
         tests: what pytest is given for a round; a test may say how often it tried by the property
             ``tried``, and else counts as one.
         fuzz: the target of the fuzzer for a round, in place of tests.
+        repeats: how often a round runs the tests; what they share is made once.
     """
 
     name: str
     wanted: int
     tests: Sequence[str] = ()
     fuzz: str = ""
+    repeats: int = 1
 
     def round(self, folder: Path, seed: int) -> tuple[int, int]:
         """Try it for a while; return how many times, and how often something was lost."""
@@ -51,7 +56,9 @@ class Fault:
         report = folder / "report.xml"
         command = ["-m", "pytest", "-q", "--timeout=3600", f"--junitxml={report}", *self.tests]
         code = _python(
-            [*command, f"--basetemp={folder / 'pytest'}"], folder, {"PCONV_FAULT_SEED": str(seed)}
+            [*command, f"--basetemp={folder / 'pytest'}"],
+            folder,
+            {"PCONV_FAULT_SEED": str(seed), "PCONV_FAULT_REPEATS": str(self.repeats)},
         )
         if not report.is_file():
             raise RuntimeError(f"pytest ended with exit code {code}; see {folder / 'log'}")
@@ -74,14 +81,26 @@ _ERASING = "tests/faults/test_erasing.py"
 _HOSTILE = ("tests/faults/test_hostile_photos.py", "tests/faults/test_hostile_files.py")
 FAULTS = (
     Fault("random interruptions of a run of two ranks", 200, (_TRAINING, "-k", "random")),
-    Fault("killed ranks and one that stands still", 20, (_TRAINING, "-k", "kills")),
-    Fault("full disk during a run", 20, (_TRAINING, "-k", "full_disk")),
-    Fault("second start, and a folder that turns read-only", 20, (_TRAINING, "-k", "second_start")),
-    Fault("two newest checkpoints damaged", 20, (_TRAINING, "-k", "two_newest")),
-    Fault("changed bits in packed photos", 20, (_DATA, "-k", "changed_bit")),
+    Fault("killed ranks and one that stands still", 20, (_TRAINING, "-k", "kills"), repeats=5),
+    Fault("full disk during a run", 20, (_TRAINING, "-k", "full_disk"), repeats=5),
+    Fault(
+        "second start, and a folder that turns read-only",
+        20,
+        (_TRAINING, "-k", "second_start"),
+        repeats=5,
+    ),
+    Fault("two newest checkpoints damaged", 20, (_TRAINING, "-k", "two_newest"), repeats=5),
+    Fault("changed bits in packed photos", 20, (_DATA, "-k", "changed_bit"), repeats=4),
     Fault("erasing tasks and stages killed at random", 50, (_ERASING, "-k", "random")),
-    Fault("second task, torn rows, photos that change", 20, (_ERASING, "-k", "second_task")),
-    Fault("full disk, then a folder that turns read-only", 20, (_ERASING, "-k", "full_disk")),
+    Fault(
+        "second task, torn rows, photos that change", 20, (_ERASING, "-k", "second_task"), repeats=5
+    ),
+    Fault(
+        "full disk, then a folder that turns read-only",
+        20,
+        (_ERASING, "-k", "full_disk"),
+        repeats=5,
+    ),
     Fault("hostile photos, files and configurations", 200, _HOSTILE),
     Fault("fuzzed images", 1_000_000, fuzz="images"),
     Fault("fuzzed configurations", 1_000_000, fuzz="configurations"),
@@ -106,47 +125,72 @@ def main() -> int:
     parser = cli.build_parser(__doc__ or "")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/soak", help="where it works")
     parser.add_argument("--share", type=float, default=1.0, help="of the full counts")
+    parser.add_argument("--rows", type=int, nargs="+", choices=range(len(FAULTS)), metavar="ROW")
+    parser.add_argument("--add", action="store_true", help="begin with the counts of the table")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    tallies = read_state(folder)
-    for fault in FAULTS:
-        while tallies[fault.name]["tried"] < fault.wanted * arguments.share:
-            soak_once(fault, folder, tallies)
-    return EXIT_FAILED if any(tally["lost"] for tally in tallies.values()) else EXIT_DONE
+    if arguments.add:
+        begin_with_table(folder)
+    for row in arguments.rows or range(len(FAULTS)):
+        while read_tally(folder, row)["tried"] < FAULTS[row].wanted * arguments.share:
+            soak_once(row, folder)
+    lost = any(read_tally(folder, row)["lost"] for row in range(len(FAULTS)))
+    return EXIT_FAILED if lost else EXIT_DONE
 
 
-def soak_once(fault: Fault, folder: Path, tallies: dict[str, dict[str, int]]) -> None:
+def soak_once(row: int, folder: Path) -> None:
     """Do one round, note it, and write the table."""
-    tally = tallies[fault.name]
-    seed = tally["rounds"] + 1
-    place = folder / f"{FAULTS.index(fault)}-{seed}"
-    shutil.rmtree(place, ignore_errors=True)
+    fault, seed = FAULTS[row], secrets.randbelow(2**31)
+    place = folder / f"{row}-{seed}"
     place.mkdir()
     tried, lost = fault.round(place, seed)
-    for name, more in (("tried", tried), ("lost", lost), ("rounds", 1)):
-        tally[name] += more
-    atomic.write_json(folder / "state.json", tallies)
+    tally = read_tally(folder, row)
+    tally["tried"] += tried
+    tally["lost"] += lost
+    atomic.write_json(folder / f"row_{row}.json", tally)
     print(f"{fault.name}: {tally['tried']:,} of {fault.wanted:,}, {tally['lost']} lost", flush=True)
     if not lost:
         shutil.rmtree(place)
     document = DOCUMENT.read_text(encoding="utf-8")
+    tallies = [read_tally(folder, row) for row in range(len(FAULTS))]
     atomic.write_text(DOCUMENT, _TABLE.sub(rf"\g<1>{table(tallies)}\g<2>", document))
 
 
-def read_state(folder: Path) -> dict[str, dict[str, int]]:
-    """Return the tallies so far; zeros for what was not tried yet."""
-    path = folder / "state.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    nothing = {"tried": 0, "lost": 0, "rounds": 0}
-    return {fault.name: found.get(fault.name, dict(nothing)) for fault in FAULTS}
+def read_tally(folder: Path, row: int) -> dict[str, int]:
+    """Return how often a fault was tried and something was lost so far."""
+    path = folder / f"row_{row}.json"
+    if not path.is_file():
+        return {"tried": 0, "lost": 0}
+    tally: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    return tally
 
 
-def table(tallies: dict[str, dict[str, int]]) -> str:
+def begin_with_table(folder: Path) -> None:
+    """Take the counts of the document's table for faults that have none in the folder yet."""
+    rows = re.findall(r"^\| (.+) \| ([\d,]+) \| [\d,]+ \| (.+) \|$", _table_text(), re.MULTILINE)
+    counts = {name: (tried, lost) for name, tried, lost in rows}
+    for row, fault in enumerate(FAULTS):
+        path = folder / f"row_{row}.json"
+        if not path.exists() and fault.name in counts:
+            tried, lost = counts[fault.name]
+            tally = {
+                "tried": int(tried.replace(",", "")),
+                "lost": int(lost) if lost.isdigit() else 0,
+            }
+            atomic.write_json(path, tally)
+
+
+def _table_text() -> str:
+    found = _TABLE.search(DOCUMENT.read_text(encoding="utf-8"))
+    assert found, f"{DOCUMENT}: the marks of the table are gone"
+    return found[0]
+
+
+def table(tallies: Sequence[dict[str, int]]) -> str:
     """Return the table of the document."""
     lines = ["| fault | tried | of | lost |", "|---|---|---|---|"]
-    for fault in FAULTS:
-        tally = tallies[fault.name]
+    for fault, tally in zip(FAULTS, tallies, strict=True):
         lost = "nothing" if tally["tried"] and not tally["lost"] else tally["lost"] or "–"
         lines.append(f"| {fault.name} | {tally['tried']:,} | {fault.wanted:,} | {lost} |")
     return "\n".join(lines) + "\n"
