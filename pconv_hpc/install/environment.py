@@ -13,10 +13,11 @@ from importlib import metadata
 from pathlib import Path
 
 from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError
+from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.install.commands import Logged, output_of, say
 
 _STAMP = "pconv-install.json"
+_REPLACED = ("bin", "include", "lib", "lib64")
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,26 @@ class Environment:
         return answer is not None and answer.strip() == str(tuple(sys.version_info[:2]))
 
     def create(self, logged: Logged) -> None:
-        """Make the environment unless it is usable; one of another Python is replaced."""
+        """Make the environment unless it is usable; one of another Python is replaced.
+
+        Raises:
+            UsageError: the folder holds something that is no virtual environment.
+        """
         if self.is_usable():
             return
         if Path(sys.prefix).resolve() == self.path.resolve():
             raise PconvError(
                 f"{self.path} is damaged, and it is what this runs in: `deactivate`, then again"
             )
-        for old in ("bin", "include", "lib", "lib64"):
+        # venv makes empty folders first, then pyvenv.cfg, then everything else.
+        if not (self.path / "pyvenv.cfg").is_file():
+            for foreign in (p for old in _REPLACED for p in (self.path / old).rglob("*")):
+                if foreign.is_symlink() or not foreign.is_dir():
+                    raise UsageError(
+                        f"{foreign} would be removed, but {self.path} is no virtual environment "
+                        "(it has no pyvenv.cfg): name another folder"
+                    )
+        for old in _REPLACED:
             _remove(self.path / old)
         logged.run([sys.executable, "-m", "venv", self.path], log="venv")
 

@@ -24,6 +24,7 @@ from pconv_hpc.training.checkpoint_files import (
     checkpoint_paths,
     list_checkpoints,
     verify,
+    write_description,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -66,10 +67,8 @@ class CheckpointStore:
     def annotate(self, step: int, description: Mapping[str, Any]) -> None:
         """Describe an existing checkpoint anew; its arrays stay, for they follow from the step."""
         self.wait()
-        path, description_path = self._paths(step)
-        old = json.loads(description_path.read_text(encoding="utf-8"))
-        described = {"step": step, "file": path.name, "sha256": old["sha256"], **description}
-        atomic.write_json(description_path, described)
+        old = json.loads(self._paths(step)[1].read_bytes())
+        write_description(self._directory, step, old["sha256"], description)
 
     def wait(self) -> None:
         """Return once nothing is being written.
@@ -94,7 +93,7 @@ class CheckpointStore:
             self._error = error
 
     def _write(self, step: int, arrays: Arrays, description: dict[str, Any]) -> None:
-        path, description_path = self._paths(step)
+        path, _ = self._paths(step)
         host = {
             group: {name: np.asarray(array) for name, array in values.items()}
             for group, values in arrays.items()
@@ -110,8 +109,7 @@ class CheckpointStore:
                 for group, values in host.items():
                     write_arrays(file.create_group(group), values)
             digest = atomic.sha256_of(temporary)
-        described = {"step": step, "file": path.name, "sha256": digest, **description}
-        atomic.write_json(description_path, described)
+        write_description(self._directory, step, digest, description)
         atomic.write_json(self._directory / "latest.json", {"step": step, "file": path.name})
         self._prune()
 

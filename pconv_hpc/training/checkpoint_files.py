@@ -1,24 +1,31 @@
 """The checkpoint files of a run: how they are named, which are finished, which are undamaged.
 
 ``step_00000300.h5`` holds the arrays, ``step_00000300.json`` describes them and carries their
-SHA-256. The description is written last: an ``.h5`` without one is unfinished and ignored.
+SHA-256, and one of its own contents. It is written last: an ``.h5`` without one is unfinished and
+ignored.
 ``latest.json`` names the newest, for people and tools; reading never depends on it.
 """
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pconv_hpc import atomic
+from pconv_hpc.errors import PconvError
 
 _DESCRIPTION = re.compile(r"step_(\d{8,})\.json")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint on disk: its step, the file of its arrays and its description."""
+    """One checkpoint on disk: its step, the file of its arrays and its description.
+
+    A description that is no JSON object is empty here, and ``verify`` says so.
+    """
 
     step: int
     path: Path
@@ -32,25 +39,56 @@ def checkpoint_paths(directory: Path, step: int) -> tuple[Path, Path]:
 
 
 def list_checkpoints(directory: Path) -> list[Checkpoint]:
-    """Return the finished checkpoints, oldest first; unreadable descriptions are left out."""
+    """Return the finished checkpoints, oldest first, damaged ones among them.
+
+    Raises:
+        PconvError: a description is there and the file system does not give it.
+    """
     found = []
     for path in directory.glob("step_*.json"):
         match = _DESCRIPTION.fullmatch(path.name)
-        try:
-            description = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        if match is None:
             continue
-        if match and isinstance(description, dict):
-            step = int(match.group(1))
-            found.append(Checkpoint(step, checkpoint_paths(directory, step)[0], description))
+        try:
+            description = json.loads(path.read_bytes())
+        except FileNotFoundError:  # pruned in this moment
+            continue
+        except OSError as error:
+            raise PconvError(
+                f"{path}: a checkpoint's description cannot be read ({error})"
+            ) from error
+        except ValueError:
+            description = {}
+        step = int(match.group(1))
+        description = description if isinstance(description, dict) else {}
+        found.append(Checkpoint(step, checkpoint_paths(directory, step)[0], description))
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
+def write_description(
+    directory: Path, step: int, sha256: str, description: Mapping[str, Any]
+) -> None:
+    """Describe the checkpoint of ``step``, whose arrays have the digest ``sha256``."""
+    path, description_path = checkpoint_paths(directory, step)
+    described = {"step": step, "file": path.name, "sha256": sha256, **description}
+    atomic.write_json(description_path, described | {"seal": _seal(described)})
+
+
+def _seal(description: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all a description says but this."""
+    said = {name: value for name, value in description.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def verify(checkpoint: Checkpoint) -> str | None:
-    """Return what is wrong with a checkpoint's arrays, ``None`` if nothing is."""
+    """Return what is wrong with a checkpoint, ``None`` if nothing is."""
+    description = checkpoint.description
+    # Versions before this one wrote no seal.
+    if not description or description.get("seal", _seal(description)) != _seal(description):
+        return f"{checkpoint.path.with_suffix('.json')}: damaged"
     if not checkpoint.path.is_file():
         return f"{checkpoint.path}: missing"
-    expected, found = checkpoint.description.get("sha256"), atomic.sha256_of(checkpoint.path)
+    expected, found = description.get("sha256"), atomic.sha256_of(checkpoint.path)
     if found != expected:
         return f"{checkpoint.path}: damaged (sha256 {found[:12]}…, expected {str(expected)[:12]}…)"
     return None

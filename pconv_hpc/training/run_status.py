@@ -68,13 +68,14 @@ def describe(status: RunStatus) -> str:
     said = status.status
     if said == "running":
         said = "running, or ended without a word (killed, node lost)"
+    without = "none is usable: it will not start" if status.damaged else "none: starts over"
     lines = [
         f"run         {status.path}",
         f"status      {said}",
         f"why         {status.reason or '-'}",
         f"position    step {status.step} of {status.total_steps or '?'}, "
         f"{status.epoch} epoch(s) validated",
-        f"checkpoint  {status.checkpoint.path if status.checkpoint else 'none: starts over'}",
+        f"checkpoint  {status.checkpoint.path if status.checkpoint else without}",
     ]
     lines += [f"damaged     {problem}" for problem in status.damaged]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.install.commands import Logged
 from pconv_hpc.install.environment import Environment, Stamp
 
@@ -81,6 +81,7 @@ def test_the_stamp_is_readable(environment: Environment) -> None:
 def test_an_environment_broken_off_half_way_is_made_whole(tmp_path: Path) -> None:
     environment = Environment(tmp_path / "venv")
     (environment.path / "bin").mkdir(parents=True)
+    (environment.path / "pyvenv.cfg").touch()
     (environment.path / "bin" / "python").symlink_to("/nonexistent/python3")
     logs = environment.path / "logs"
     assert not environment.is_usable()
@@ -89,6 +90,16 @@ def test_an_environment_broken_off_half_way_is_made_whole(tmp_path: Path) -> Non
     made = environment.python.lstat().st_mtime_ns
     environment.create(Logged(logs))
     assert environment.python.lstat().st_mtime_ns == made
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(tmp_path: Path) -> None:
+    for name in ("include", "lib"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lib/precious").touch()
+    with pytest.raises(UsageError, match=f"{tmp_path}/lib/precious would be removed, but"):
+        Environment(tmp_path).create(Logged(tmp_path / "logs"))
+    assert (tmp_path / "lib/precious").exists()
+    assert (tmp_path / "include").exists()
 
 
 def test_the_environment_this_runs_in_is_never_removed(monkeypatch: pytest.MonkeyPatch) -> None:

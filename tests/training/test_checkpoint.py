@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_loads(
 def test_a_lost_pointer_and_rubbish_beside_do_not_matter(tmp_path: Path) -> None:
     store = filled_store(tmp_path, [1, 2])
     (tmp_path / "latest.json").unlink()
-    (tmp_path / "step_00000003.json").write_text("{ torn")
+    (tmp_path / "step_00000003.json").write_text("{ torn")  # a file system lost its end
     (tmp_path / "step_00000004.h5").write_bytes(b"never described")
     (tmp_path / "step_x.json").write_text("{}")
     loaded = store.load_newest()
@@ -99,10 +99,49 @@ def test_a_lost_pointer_and_rubbish_beside_do_not_matter(tmp_path: Path) -> None
     assert loaded[0].step == 2
 
 
-def test_when_all_are_damaged_nothing_is_started_over_silently(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"", bytes(300), b"[1]", b"changed"])
+def test_a_damaged_description_is_set_aside_with_its_arrays(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = filled_store(tmp_path, [1, 2])
+    description = tmp_path / "step_00000002.json"
+    told = description.read_bytes()
+    assert told.count(b'"best": false') == 1
+    changed = told.replace(b'"best": false', b'"best": 1') if damage == b"changed" else damage
+    description.write_bytes(changed)
+    loaded = store.load_newest()
+    assert loaded is not None
+    assert loaded[0].step == 1
+    assert f"{description}: damaged" in caplog.text
+    store.save(3, arrays_at(3), DESCRIPTION)
+    store.wait()
+    for name in ("step_00000002.json.damaged", "step_00000002.h5.damaged"):
+        assert (tmp_path / name).exists()
+
+
+def test_a_description_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
+    filled_store(tmp_path, [1])
+    description = tmp_path / "step_00000002.json"
+    description.symlink_to(description)  # what stands in for a file system that does not answer
+    with pytest.raises(PconvError, match=r"step_00000002.json: .* cannot be read"):
+        list_checkpoints(tmp_path)
+
+
+def test_a_description_of_an_earlier_version_has_no_seal(tmp_path: Path) -> None:
+    store = filled_store(tmp_path, [1])
+    path = tmp_path / "step_00000001.json"
+    description = json.loads(path.read_text())
+    del description["seal"]
+    path.write_text(json.dumps(description))
+    assert store.load_newest() is not None
+
+
+@pytest.mark.parametrize("part", ["arrays", "description"])
+def test_when_all_are_damaged_nothing_is_started_over_silently(tmp_path: Path, part: str) -> None:
     store = filled_store(tmp_path, [1, 2])
     for checkpoint in list_checkpoints(tmp_path):
-        checkpoint.path.write_bytes(b"")
+        suffix = ".h5" if part == "arrays" else ".json"
+        checkpoint.path.with_suffix(suffix).write_bytes(b"")
     with pytest.raises(PconvError, match="no usable checkpoint is left"):
         store.load_newest()
     assert CheckpointStore(tmp_path / "new", keep=2).load_newest() is None
