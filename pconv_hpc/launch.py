@@ -36,12 +36,13 @@ def is_first_process(environment: Mapping[str, str]) -> bool:
 def local_position(environment: Mapping[str, str], rank: int, size: int) -> tuple[int, int]:
     """Return this rank's index among those on its node, and how many they are.
 
-    Slurm's own numbers come first: Horovod tells nodes apart by host name, and virtual nodes on
-    one machine share it. Without a word from the launcher all ranks are taken to be on one node.
+    An mpirun inside a Slurm job keeps that job's numbers, so Open MPI's come first, then Slurm's:
+    Horovod tells nodes apart by host name, and virtual nodes on one machine share it. Without a
+    word from the launcher all ranks are taken to be on one node.
     """
     for index, count in (
-        ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
         ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+        ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
         ("HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE"),
     ):
         if index in environment:

@@ -40,6 +40,16 @@ def test_is_first_process() -> None:
         ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "3,1"}, (0, 3)),
         ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, (1, 2)),
         ({"HOROVOD_LOCAL_RANK": "0", "HOROVOD_LOCAL_SIZE": "1"}, (0, 1)),
+        # mpirun typed in 'srun --pty bash': Slurm calls every rank of it task 0 of 1
+        (
+            {
+                "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+                "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+                "SLURM_LOCALID": "0",
+                "SLURM_STEP_TASKS_PER_NODE": "1",
+            },
+            (1, 2),
+        ),
     ],
 )
 def test_local_position(environment: dict[str, str], position: tuple[int, int]) -> None:

@@ -87,16 +87,23 @@ def options_of_job(record: Mapping[str, str]) -> dict[str, str]:
         "reservation": record.get("Reservation", ""),
     }
     options = {n: v for n, v in shown.items() if v not in ("", "(null)", "N/A", "0", "*")}
+    if shown["mem"] == "0" and not options.get("mem-per-cpu"):
+        options["mem"] = "0"  # all of the node's
     return options | _gpu_options(record)
 
 
 def _gpu_options(record: Mapping[str, str]) -> dict[str, str]:
     """Return the GPUs asked for; ``gres=none`` takes back what the job script asks for."""
-    # Slurm 22.05 writes gres:gpu:a100:2, newer ones gres/gpu:a100=2.
-    per_node, per_task = (
-        record.get(name, "").replace("/", ":").replace("=", ":").removeprefix("gres:")
-        for name in ("TresPerNode", "TresPerTask")
-    )
-    if per_task.startswith("gpu:"):
-        return {"gres": "none", "gpus-per-task": per_task.removeprefix("gpu:")}
-    return {"gres": per_node or "none"}
+    for name, option in (("TresPerTask", "gpus-per-task"), ("TresPerJob", "gpus")):
+        if gpus := _gpus_of(record.get(name, "")):
+            return {"gres": "none", option: gpus.removeprefix("gpu:")}
+    return {"gres": _gpus_of(record.get("TresPerNode", "")) or "none"}
+
+
+def _gpus_of(text: str) -> str:
+    """Return ``gpu:a100:2`` from a list of resources; ``""`` where there are no GPUs in it.
+
+    Slurm 22.05 writes ``gres:gpu:a100:2``, newer ones ``cpu=16,gres/gpu:a100=2``.
+    """
+    parts = (p.replace("/", ":").replace("=", ":").removeprefix("gres:") for p in text.split(","))
+    return ",".join(part for part in parts if part.startswith("gpu:"))

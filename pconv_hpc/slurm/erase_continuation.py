@@ -20,16 +20,22 @@ def continue_task(out: Path, environment: Mapping[str, str], *, has_progress: bo
     # SLURM_JOB_ID of an array's last task is the array's own: Slurm would requeue all its tasks.
     task = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
     try:
-        record = job_record(task) or {}
+        return _continue_task(task, out, environment, has_progress=has_progress)
     except PconvError as error:
-        return f"not continued: {error}"
+        return f"not continued: {error}; tools/erase_status.py OUT --resubmit does it later"
+
+
+def _continue_task(
+    task: str, out: Path, environment: Mapping[str, str], *, has_progress: bool
+) -> str:
+    record = job_record(task, patient=True) or {}
     if record.get("JobState") != "RUNNING":
         return "Slurm is ending this task"
     if not has_progress and _is_second_start(environment):
         return "not continued: this start finished nothing; a longer --time may help"
     reason = "PCONV_REQUEUE=no"
     if environment.get("PCONV_REQUEUE") != "no":
-        answer = run_slurm(requeue_command(task))
+        answer = run_slurm(requeue_command(task), patient=True)
         if answer.returncode == 0:
             return "requeued: the next start continues"
         reason = answer.stderr.strip()
@@ -37,7 +43,7 @@ def continue_task(out: Path, environment: Mapping[str, str], *, has_progress: bo
     successor = successor_environment(environment)
     if not has_progress:
         successor[FRUITLESS_VARIABLE] = "1"
-    answer = run_slurm(command, environment=successor)
+    answer = run_slurm(command, environment=successor, patient=True)
     if answer.returncode != 0:
         return (
             f"not requeued ({reason}), and sbatch is not allowed here ({answer.stderr.strip()}); "

@@ -3,11 +3,19 @@
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 from pconv_hpc.errors import PconvError
 
 _TIMEOUT_S = 60
+# How long work that is saved asks again: a controller restarts, or is busy with many ending jobs.
+_PATIENCE_S = 300.0
+_PAUSE_S = 10.0
+_NO_ANSWER = re.compile(
+    "Unable to contact|Socket timed out|Connection refused|Connection timed out|Zero Bytes were"
+    "|[Cc]ommunication connection failure|backup controller in standby"
+)
 _FIELD = re.compile(r"(?:^|\s)([A-Z][\w:/]*)=(.*?)(?=\s[A-Z][\w:/]*=|\s*$)")
 # Free text that runs to the end of its line, so that it cannot pass for another field.
 _WHOLE_LINE = ("JobId", "Command", "WorkDir", "StdErr", "StdIn", "StdOut", "Comment")
@@ -17,14 +25,40 @@ _ALIVE = frozenset(
 )
 
 
+class SlurmSilentError(PconvError):
+    """Slurm's controller does not answer."""
+
+
 def run_slurm(
-    command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    patient: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of Slurm and return what it answered, whatever that was.
+
+    ``patient`` asks again, for 5 minutes, while the controller does not answer.
 
     Raises:
         PconvError: there is no such command here, or it does not answer.
     """
+    give_up_at = time.monotonic() + (_PATIENCE_S if patient else 0.0)
+    while True:
+        try:
+            answer = _run_once(command, environment)
+            if answer.returncode == 0 or not _NO_ANSWER.search(answer.stderr):
+                return answer
+            silence = SlurmSilentError(f"Slurm does not answer: {answer.stderr.strip()}")
+        except SlurmSilentError as error:
+            silence = error
+        if time.monotonic() >= give_up_at:
+            raise silence
+        time.sleep(_PAUSE_S)
+
+
+def _run_once(
+    command: Sequence[str], environment: Mapping[str, str] | None
+) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -38,14 +72,14 @@ def run_slurm(
     except FileNotFoundError as error:
         raise PconvError(f"{command[0]}: not found; is Slurm installed on this machine?") from error
     except subprocess.TimeoutExpired as error:
-        raise PconvError(f"{command[0]} does not answer within {_TIMEOUT_S} s") from error
+        raise SlurmSilentError(f"{command[0]} does not answer within {_TIMEOUT_S} s") from error
 
 
 def is_reachable() -> bool:
     """Return whether this machine can submit to a Slurm that answers."""
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
         return False
-    return run_slurm(["scontrol", "ping"]).returncode == 0
+    return _run_once(["scontrol", "ping"], None).returncode == 0
 
 
 def parse_job_record(text: str) -> dict[str, str]:
@@ -65,15 +99,15 @@ def parse_job_record(text: str) -> dict[str, str]:
     return record
 
 
-def job_record(job_id: int | str) -> dict[str, str] | None:
+def job_record(job_id: int | str, *, patient: bool = False) -> dict[str, str] | None:
     """Return what Slurm knows of a job, ``None`` if it knows no such job (any more).
 
-    A task of an array is named ``ARRAY_INDEX``.
+    A task of an array is named ``ARRAY_INDEX``. ``patient`` as for ``run_slurm``.
 
     Raises:
         PconvError: Slurm does not answer.
     """
-    answer = run_slurm(["scontrol", "show", "job", str(job_id)])
+    answer = run_slurm(["scontrol", "show", "job", str(job_id)], patient=patient)
     if answer.returncode == 0:
         # The number of an array, which is its last task's own too, shows all its tasks.
         records = [parse_job_record(text) for text in answer.stdout.strip().split("\n\n")]

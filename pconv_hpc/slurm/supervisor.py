@@ -5,11 +5,18 @@ import datetime
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pconv_hpc.data.staging import STAGE_VARIABLE
-from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, PconvError
+from pconv_hpc.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    PconvError,
+    UsageError,
+)
 from pconv_hpc.folder_lock import TOKEN_VARIABLE, FolderLock
 from pconv_hpc.slurm.chain import (
     MAX_FRUITLESS_STARTS,
@@ -33,12 +40,12 @@ from pconv_hpc.slurm.commands import (
 from pconv_hpc.slurm.gloo import rendezvous
 from pconv_hpc.slurm.job_environment import JobEnvironment
 from pconv_hpc.slurm.launch import Launch
-from pconv_hpc.slurm.queries import job_record, run_slurm
+from pconv_hpc.slurm.queries import SlurmSilentError, job_record, run_slurm
 from pconv_hpc.slurm.work import Work
 
 CHAIN_VARIABLE = "PCONV_CHAIN"  # tells a successor which job its chain began with
 
-_DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack", "pconv-harvest")
+_DEFAULT_JOB_NAMES = ("pconv-train", "pconv-pack", "pconv-harvest", "pconv-evaluate")
 
 
 class Supervisor:
@@ -68,7 +75,7 @@ class Supervisor:
         self._launcher = environment.get("LAUNCHER") or "srun-pmix"
         self._chain = environment.get(CHAIN_VARIABLE) or str(job.job_id)
         self._launch = Launch(forward=self._launcher == "mpirun")
-        self._record = job_record(job.job_id) or {}
+        self._record = job_record(job.job_id, patient=True) or {}
 
     def run(self) -> int:
         """Do this start's share of the work, see to the next start, and return the exit code."""
@@ -76,7 +83,7 @@ class Supervisor:
         command = launch_command(
             self._launcher, num_tasks=self._job.num_tasks, program=self._work.program()
         )
-        with FolderLock(self._work.folder, self._environment) as lock:
+        with self._claimed_folder() as lock:
             fruitless = self._note_start()
             if fruitless >= MAX_FRUITLESS_STARTS:
                 raise PconvError(f"not started: {no_progress_reason(self._work.progress())}")
@@ -92,6 +99,15 @@ class Supervisor:
         if ending.cancelled or ending.interrupted:
             return EXIT_INTERRUPTED
         return EXIT_USAGE if ending.exit_code == EXIT_USAGE else EXIT_FAILED
+
+    @contextlib.contextmanager
+    def _claimed_folder(self) -> Iterator[FolderLock]:
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = stack.enter_context(FolderLock(self._work.folder, self._environment))
+            except OSError as error:
+                raise UsageError(f"{self._work.folder}: cannot be written to ({error})") from error
+            yield lock
 
     def _note_start(self) -> int:
         """Note this start; return how many starts before it, in a row, brought nothing."""
@@ -138,7 +154,11 @@ class Supervisor:
         Ranks that were too slow for the signal before the limit have saved at the one on the limit,
         and requeue is still possible then.
         """
-        record = job_record(self._job.job_id) or {}
+        try:
+            record = job_record(self._job.job_id, patient=True) or {}
+        except SlurmSilentError as error:
+            self._say(f"{error}; taking the job for one that goes on")
+            return self._launch.is_cancelled
         if record.get("Reason") == "TimeLimit":
             return False
         return self._launch.is_cancelled or record.get("JobState") != "RUNNING"
@@ -162,17 +182,21 @@ class Supervisor:
 
     def _time_to_stop(self) -> datetime.datetime | None:
         """Return when ranks that Slurm does not signal must be told to stop."""
-        seconds = int(self._environment.get("PCONV_MPIRUN_STOP_SECONDS") or 300)
+        text = self._environment.get("PCONV_MPIRUN_STOP_SECONDS") or "300"
+        if not text.isdecimal():
+            raise UsageError(
+                f"PCONV_MPIRUN_STOP_SECONDS is {text!r}; expected seconds, such as 300"
+            )
         try:
             end = datetime.datetime.fromisoformat(self._record.get("EndTime", ""))
         except ValueError:  # Slurm wrote Unknown: there is no time limit
             return None
-        return end - datetime.timedelta(seconds=seconds)
+        return end - datetime.timedelta(seconds=int(text))
 
     def _continue(self) -> None:
         """Put this job back into the queue, or submit its successor where that is not allowed."""
         if self._environment.get("PCONV_REQUEUE", "yes") != "no":
-            answer = run_slurm(requeue_command(self._job.job_id))
+            answer = run_slurm(requeue_command(self._job.job_id), patient=True)
             if answer.returncode == 0:
                 self._say("requeued: the next start continues")
                 return
@@ -183,7 +207,7 @@ class Supervisor:
             options["output"] = output.replace("%", "%%")
         script = Path(self._environment["PCONV_JOB_SCRIPT"])
         command = sbatch_command(script, self._arguments, options=options)
-        answer = run_slurm(command, environment=self._successor_environment())
+        answer = run_slurm(command, environment=self._successor_environment(), patient=True)
         if answer.returncode != 0:
             raise PconvError(
                 f"the work must go on, but neither requeue nor sbatch is allowed: "

@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.slurm.local_cluster import LocalCluster
+from tests.slurm.fake_slurm import FakeSlurm
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    return FakeSlurm(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -116,6 +116,11 @@ def test_the_options_of_a_job_are_found_again() -> None:
     [
         ({"TresPerTask": "gres:gpu:a100:1"}, {"gres": "none", "gpus-per-task": "a100:1"}),
         ({"TresPerNode": "gres/gpu:a100=2"}, {"gres": "gpu:a100:2"}),  # as newer Slurms write it
+        # as newer Slurms write it with --cpus-per-task, and with --gpus
+        ({"TresPerTask": "cpu=16,gres/gpu=1"}, {"gres": "none", "gpus-per-task": "1"}),
+        ({"TresPerJob": "gres/gpu:a100=4"}, {"gres": "none", "gpus": "a100:4"}),
+        ({"TresPerTask": "cpu=8", "TresPerNode": "gres/gpu:4"}, {"gres": "gpu:4"}),
+        ({"MinMemoryNode": "0"}, {"gres": "none", "mem": "0"}),  # the whole node's
         ({}, {"gres": "none"}),  # else the script's own request would come back
     ],
 )

@@ -18,6 +18,7 @@ from pconv_hpc.slurm.erase_jobs import noted_jobs
 from pconv_hpc.slurm.erase_slice import note_array
 from pconv_hpc.slurm.erase_work import open_work
 from pconv_hpc.slurm.queries import is_alive
+from tests.slurm.fake_slurm import FakeSlurm
 
 JOB = Path(__file__).parents[2] / "jobs" / "erase_array.sbatch"
 
@@ -189,40 +190,7 @@ def test_a_successor_inherits_what_the_user_set_and_nothing_of_the_job() -> None
     }
 
 
-class FakeSlurm:
-    """``scontrol`` and ``sbatch`` that note how they are called."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._calls = folder / "calls"
-        self._monkeypatch = monkeypatch
-        note = f'#!/bin/sh\necho "$(basename "$0") $*" >> "{self._calls}"\n'
-        scripts = {
-            "scontrol": 'if [ "$1" = requeue ]; then echo "$REFUSAL" >&2; test -z "$REFUSAL"; exit;'
-            ' fi\necho "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=None"\n',
-            "sbatch": f'echo "fruitless ${FRUITLESS_VARIABLE}" >> "{self._calls}"\n'
-            'echo "$SBATCH_REFUSAL" >&2; test -z "$SBATCH_REFUSAL" && echo 12\n',
-        }
-        for name, script in scripts.items():
-            (folder / name).write_text(note + script)
-            (folder / name).chmod(0o755)
-        monkeypatch.setenv("PATH", str(folder), prepend=":")
-
-    def answer(self, *, state: str = "RUNNING", refusal: str = "", sbatch: str = "") -> None:
-        for name, value in (("STATE", state), ("REFUSAL", refusal), ("SBATCH_REFUSAL", sbatch)):
-            self._monkeypatch.setenv(name, value)
-
-    def calls(self) -> list[str]:
-        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
-        self._calls.unlink(missing_ok=True)
-        return [line for line in lines if not line.startswith("scontrol show")]
-
-
 TASK = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "7"}
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    return FakeSlurm(tmp_path, monkeypatch)
 
 
 def say(environment: dict[str, str], *, has_progress: bool = True) -> str:
@@ -245,6 +213,17 @@ def test_what_was_cancelled_or_comes_to_nothing_is_not_continued(slurm: FakeSlur
     assert slurm.calls() == []
 
 
+def test_a_controller_that_restarts_is_waited_for_and_one_that_is_gone_loses_nothing(
+    slurm: FakeSlurm,
+) -> None:
+    slurm.answer(silent_calls=2)
+    assert "next start continues" in say(TASK)
+    slurm.answer(silent_calls=99)
+    said = say(TASK)
+    assert said.startswith("not continued: Slurm does not answer: ")
+    assert "--resubmit" in said
+
+
 def test_where_requeue_is_forbidden_a_successor_goes_on(slurm: FakeSlurm) -> None:
     slurm.answer(refusal="Requeue is disabled")
     assert say(TASK) == "not requeued (Requeue is disabled); job 12 continues"
@@ -260,15 +239,6 @@ def test_where_requeue_is_forbidden_a_successor_goes_on(slurm: FakeSlurm) -> Non
 
     slurm.answer(refusal="no", sbatch="Access denied")
     assert "Access denied" in say(TASK)
-
-
-def test_a_slurm_that_does_not_answer_is_no_reason_to_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "scontrol").write_text("#!/bin/sh\necho Unable to contact >&2; exit 1\n")
-    (tmp_path / "scontrol").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert "not continued: Slurm does not answer" in say(TASK)
 
 
 def test_an_array_that_somebody_submitted_by_hand_is_noted(
