@@ -12,6 +12,8 @@ from numpy.lib import format as npy_format
 from pconv_hpc.errors import UsageError
 
 _SUFFIX = ".npy"
+# Encrypted files are a RuntimeError, unknown ways of compression a NotImplementedError.
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def array_names(path: Path) -> frozenset[str]:
@@ -50,7 +52,7 @@ def read_float_arrays(
 def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path}: not a readable .npz file ({error})") from error
 
 
@@ -69,7 +71,7 @@ def _read(
             data = stream.read(num_bytes)
     except KeyError as error:
         raise UsageError(f"{path}: has no array {name!r}; expected {expected}") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path}: array {name!r} is not readable ({error})") from error
     if len(data) != num_bytes:
         raise UsageError(f"{path}: array {name!r} is truncated")

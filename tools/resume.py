@@ -70,7 +70,7 @@ def main() -> None:
     old = folder.load_config()
     mapping = apply_overrides(config_to_mapping(old), arguments.overrides)
     config = with_absolute_paths(config_from_mapping(mapping))
-    changed = check_continuation(old, config, folder.path)
+    changed = check_continuation(folder, config)
     given = sbatch_options_of(arguments, _SBATCH_OPTIONS)
     here = arguments.local or arguments.ranks or not should_submit(os.environ)
     if here and given:

@@ -5,10 +5,12 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pconv_hpc import cli
-from pconv_hpc.errors import UsageError
+from pconv_hpc.errors import EXIT_DONE, EXIT_USAGE, PconvError, UsageError
 from pconv_hpc.slurm.erase_overview import (
     find_erase_folders,
     format_erase_table,
@@ -29,7 +31,10 @@ that is being erased, and submits the slices to "rerun".
 """
 
 
-def main() -> None:
+T = TypeVar("T")
+
+
+def main() -> int:
     """Parse, read, show."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument(
@@ -49,19 +54,22 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="for programs: a list, one object each")
     arguments = parser.parse_args()
-    _show(arguments.folders, as_json=arguments.json, clear=False)
+    problems = _show(arguments.folders, as_json=arguments.json, clear=False)
     try:
         while arguments.watch:
             time.sleep(arguments.watch)
             _show(arguments.folders, as_json=arguments.json, clear=sys.stdout.isatty())
     except KeyboardInterrupt:  # the way to end it
-        return
+        pass
+    return EXIT_USAGE if problems else EXIT_DONE
 
 
-def _show(folders: list[Path], *, as_json: bool, clear: bool) -> None:
+def _show(folders: list[Path], *, as_json: bool, clear: bool) -> list[str]:
+    """Show those that can be read; return what is wrong with the others, which is told, too."""
     runs, erased = _sorted(folders) if folders else _found()
-    overviews = [read_overview(path) for path in runs]
-    statuses = [read_erase_status(path) for path in erased]
+    problems: list[str] = []
+    overviews = _read_all(read_overview, runs, problems)
+    statuses = _read_all(read_erase_status, erased, problems)
     if as_json:
         objects = [{"kind": "run", **dataclasses.asdict(overview)} for overview in overviews]
         objects += [{"kind": "erase", **status.to_json()} for status in statuses]
@@ -71,6 +79,19 @@ def _show(folders: list[Path], *, as_json: bool, clear: bool) -> None:
         tables += [format_erase_table(statuses)] if statuses else []
         text = "\n\n".join(tables)
     print(("\033[H\033[2J" if clear else "") + text, flush=True)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr, flush=True)
+    return problems
+
+
+def _read_all(read: Callable[[Path], T], paths: list[Path], problems: list[str]) -> list[T]:
+    found = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except PconvError as error:
+            problems.append(str(error))
+    return found
 
 
 def _sorted(folders: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -63,8 +63,11 @@ def job_name(kind: str, folder: Path) -> str:
 
 
 def sbatch_line(site: Path, command: Sequence[str]) -> str:
-    """Return a line for bash that submits with the account and partition of a site file."""
-    return f"source {shlex.quote(str(site))} && {shlex.join(command)}"
+    """Return a line for bash that submits with the account and partition of a site file.
+
+    As in ``jobs/common.sh``, the exit code of the site file's last line says nothing.
+    """
+    return f"source {shlex.quote(str(site))}; {shlex.join(command)}"
 
 
 def options_of_job(record: Mapping[str, str]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def submit(line: str, site: Path) -> str:
 
     Raises:
         UsageError: there is no site file.
-        PconvError: sbatch refuses the job.
+        PconvError: sbatch refuses the job, or does not say which it is.
     """
     if not site.is_file():
         raise UsageError(
@@ -83,4 +83,11 @@ def submit(line: str, site: Path) -> str:
     )
     if answer.returncode != 0:
         raise PconvError(f"sbatch refused the job: {answer.stderr.strip()}")
-    return answer.stdout.strip().partition(";")[0]
+    # What the site file prints comes first; sbatch's answer is ID or ID;CLUSTER.
+    job_id = answer.stdout.strip().rpartition("\n")[2].partition(";")[0]
+    if not job_id.isdecimal():
+        raise PconvError(
+            f"sbatch answered {answer.stdout.strip()!r}; expected the number of a job. Look "
+            "whether it is in the queue (squeue --me) before you submit again"
+        )
+    return job_id

@@ -23,6 +23,7 @@ from pconv_hpc.training.checkpoint_files import (
     Checkpoint,
     checkpoint_paths,
     list_checkpoints,
+    set_aside_before,
     verify,
     write_description,
 )
@@ -144,10 +145,10 @@ class CheckpointStore:
             _LOG.warning("%s; falling back to the checkpoint before it", problem)
             damaged.append(problem)
             self._set_aside(checkpoint)
-        if damaged:
+        if damaged or (damaged := set_aside_before(self._directory)):
             raise PconvError(
                 f"{self._directory}: no usable checkpoint is left ({'; '.join(damaged)}). Copy one "
-                "back from a backup, or start a new run"
+                "back from a backup, start a new run, or delete this folder to begin this one again"
             )
         return None
 

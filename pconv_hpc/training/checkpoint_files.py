@@ -65,6 +65,11 @@ def list_checkpoints(directory: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
+def set_aside_before(directory: Path) -> list[str]:
+    """Return what earlier starts found damaged and set aside, one message a checkpoint."""
+    return [f"{path}: set aside" for path in sorted(directory.glob("step_*.json.damaged"))]
+
+
 def write_description(
     directory: Path, step: int, sha256: str, description: Mapping[str, Any]
 ) -> None:

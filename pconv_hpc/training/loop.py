@@ -89,8 +89,7 @@ class TrainingLoop:
             if stop or save or at_epoch_end:
                 stop = self._read(unread)[0] or stop
                 unread = None
-                if stop or not at_epoch_end:  # the end of an epoch is saved after its validation
-                    self._save(wait=stop)
+                self._save(wait=stop)
             if stop:
                 raise Interrupted(self._stop_message())
             self._validate_if_due()
@@ -166,8 +165,8 @@ class TrainingLoop:
     def _validate_if_due(self) -> None:
         """Validate at the end of an epoch, once, also when the run was stopped just before it.
 
-        The checkpoint that notes it comes last: killed before it, a run validates again, and behind
-        it nothing is left to be lost.
+        The checkpoint of the step is there already. The note of the validation in it comes last:
+        killed before it, a run validates again, and behind it nothing is left to be lost.
         """
         if self._validated():
             return

@@ -9,6 +9,7 @@ from pconv_hpc.data.mask_bank import MaskBank, draw_bank
 from pconv_hpc.training.distributed import Ranks
 
 _LOG = logging.getLogger(__name__)
+_TRAIN, _VAL = "train.h5", "val.h5"
 _NUM_VALIDATION_MASKS = 240
 _MAX_WORKERS = 16
 _MASKS_PER_WORKER = 1000  # fewer are drawn before another process has started
@@ -24,10 +25,10 @@ def open_mask_banks(
     """
     paths = []
     for name, given, num_masks, seed in (
-        ("train", config.masks.train_bank, config.masks.num_masks, config.train.seed),
-        ("val", config.masks.val_bank, _NUM_VALIDATION_MASKS, config.validation.seed + 2**32),
+        (_TRAIN, config.masks.train_bank, config.masks.num_masks, config.train.seed),
+        (_VAL, config.masks.val_bank, _NUM_VALIDATION_MASKS, config.validation.seed + 2**32),
     ):
-        path = Path(given) if given else directory / f"{name}.h5"
+        path = Path(given) if given else directory / name
         if not given and ranks.is_first and not path.is_file():
             _LOG.info("drawing %d masks into %s", num_masks, path)
             draw_bank(
@@ -47,6 +48,12 @@ def open_mask_banks(
         paths.append(path)
     ranks.barrier()
     return MaskBank(paths[0]), MaskBank(paths[1])
+
+
+def remove_drawn_banks(directory: Path) -> None:
+    """Remove what ``open_mask_banks`` drew for other settings."""
+    for name in (_TRAIN, _VAL):
+        (directory / name).unlink(missing_ok=True)
 
 
 def _num_workers(num_masks: int) -> int:

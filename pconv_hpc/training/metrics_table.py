@@ -1,10 +1,13 @@
 """A CSV file that grows row by row and can be taken back to the step a run continues from."""
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from pconv_hpc import atomic
+
+_LOG = logging.getLogger(__name__)
 
 
 class MetricsTable:
@@ -17,9 +20,15 @@ class MetricsTable:
     def rewind(self, step: int) -> None:
         """Drop every row after ``step``: those steps will be done, and told, again.
 
-        Rows that a crash tore, or that an earlier version wrote under other columns, go too.
+        Rows that a crash tore go too. A table with other columns is kept beside this one, by the
+        step it came to.
         """
-        rows = [row for row in read_table(self._path) if list(row) == self._columns]
+        rows = read_table(self._path)
+        if rows and list(rows[0]) != self._columns:
+            aside = self._path.with_suffix(f".until_{rows[-1]['step']:.0f}{self._path.suffix}")
+            self._path.rename(aside)
+            _LOG.info("%s: what it told until here is kept in %s", self._path, aside.name)
+            rows = []
         kept = [list(map(_compact, row.values())) for row in rows if row["step"] <= step]
         atomic.write_csv(self._path, self._columns, kept)
 

@@ -69,10 +69,17 @@ def read_overview(run_dir: Path) -> RunOverview:
         images_per_second=speed,
         seconds_left=left,
         checkpoint_step=newest.step if newest else None,
-        checkpoint_age_seconds=time.time() - newest.path.stat().st_mtime if newest else None,
+        checkpoint_age_seconds=_age_seconds(newest.path) if newest else None,
         requeues=sum(start.chain == starts[-1].chain for start in starts) - 1 if starts else 0,
         last_error=str(state["reason"]) if status == "failed" else _last_error(folder.log_path),
     )
+
+
+def _age_seconds(path: Path) -> float | None:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _slurm_state(starts: Sequence[Start]) -> str | None:

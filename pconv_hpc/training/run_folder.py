@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,11 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether a run was started here."""
         return self.config_path.is_file()
+
+    @property
+    def has_saved(self) -> bool:
+        """Whether there is, or was, a checkpoint."""
+        return any(self.checkpoints_dir.glob("step_*.json*"))
 
     def grid_path(self, epoch: int) -> Path:
         """Return where the picture of validation after ``epoch`` (from 1) goes."""
@@ -76,17 +82,22 @@ class RunFolder:
         return state if isinstance(state, dict) else {}
 
 
-# What decides which samples a run has seen, or what its weights are. Changing one of them half way
-# would make "continues on exactly the next sample" untrue.
+# What decides which samples a run has seen, or what its weights and its optimizer are. Changing one
+# of them half way would make "continues on exactly the next sample" untrue.
 _FIXED_KEYS = (
     "data.image_size",
     "data.shuffle_block_images",
     "data.shuffle_window_blocks",
     "model",
+    "train.freeze_encoder_batch_norm",
     "train.seed",
     "train.global_batch_size",
     "train.steps_per_epoch",
     "validation",
+)
+# What a bank that the run draws for itself, once, looks like.
+_DRAWN_KEYS = tuple(
+    f"masks.{key}" for key in ("num_masks", "strokes", "boxes", "objects", "objects_from")
 )
 
 
@@ -101,18 +112,31 @@ def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
     ]
 
 
-def check_continuation(old: RunConfig, new: RunConfig, path: Path) -> list[str]:
-    """Return the keys that change when the run at ``path`` goes on with ``new``.
+def redraws_masks(changed: Iterable[str]) -> bool:
+    """Return whether banks drawn before these keys changed are none of the run's any more."""
+    return not {*_DRAWN_KEYS, "data.image_size", "train.seed", "validation.seed"}.isdisjoint(
+        changed
+    )
+
+
+def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
+    """Return the keys that change when a run goes on with ``new``; any may before its first save.
 
     Raises:
         UsageError: a key changes that a run must keep for its whole life.
     """
+    old = folder.load_config()
     changed = changed_keys(old, new)
     fixed = [k for k in changed if k in _FIXED_KEYS or k.partition(".")[0] in _FIXED_KEYS]
-    if fixed:
+    if not (new.masks.train_bank and new.masks.val_bank):
+        fixed += [k for k in changed if k in _DRAWN_KEYS]
+    if "train.precision" in changed and "float16" in (old.train.precision, new.train.precision):
+        fixed.append("train.precision")  # only float16 has a loss scale, which is saved
+    if fixed and folder.has_saved:
         raise UsageError(
-            f"{path}: a run keeps {', '.join(fixed)} for its whole life, so that it continues on "
-            "exactly the next sample. Leave them as they were, or start a new run from these "
-            f"weights: tools/train.py CONFIG --run-dir NEW --set train.initial_weights={path}"
+            f"{folder.path}: a run keeps {', '.join(fixed)} for its whole life, so that it "
+            "continues on exactly the next sample. Leave them as they were, or start a new run "
+            "from these weights: tools/train.py CONFIG --run-dir NEW "
+            f"--set train.initial_weights={folder.path}"
         )
     return changed

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pconv_hpc.training.checkpoint_files import Checkpoint, list_checkpoints, verify
+from pconv_hpc.training.checkpoint_files import (
+    Checkpoint,
+    list_checkpoints,
+    set_aside_before,
+    verify,
+)
 from pconv_hpc.training.run_folder import RunFolder
 
 
@@ -49,6 +54,7 @@ def read_run_status(run_dir: Path) -> RunStatus:
             checkpoint = candidate
             break
         damaged.append(problem)
+    damaged = damaged if checkpoint or damaged else set_aside_before(folder.checkpoints_dir)
     progress: dict[str, Any] = checkpoint.description.get("progress", {}) if checkpoint else {}
     step = checkpoint.step if checkpoint else 0
     return RunStatus(

@@ -28,9 +28,9 @@ from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.checkpoint_files import Checkpoint
 from pconv_hpc.training.distributed import Ranks, configure_devices
 from pconv_hpc.training.loop import Progress, TrainingLoop
-from pconv_hpc.training.mask_banks import open_mask_banks
+from pconv_hpc.training.mask_banks import open_mask_banks, remove_drawn_banks
 from pconv_hpc.training.monitor import Monitor, configure_logging, log_to_file
-from pconv_hpc.training.run_folder import RunFolder, check_continuation
+from pconv_hpc.training.run_folder import RunFolder, check_continuation, redraws_masks
 from pconv_hpc.training.step import TrainingStep, build_optimizer, variable_groups
 from pconv_hpc.training.validation import Validator
 from pconv_hpc.training.watchdog import Watchdog, stall_limit
@@ -134,6 +134,7 @@ def _train_ranks(
             bank=val_bank,
             ranks=ranks,
             config=config,
+            on_batch=watchdog.beat,
         )
 
         # restore, in this order:
@@ -207,6 +208,8 @@ def _train_ranks(
         )
 
         # loop and close
+        if ranks.is_first:
+            folder.save_config(config)  # all of it could be used
         try:
             loop.run(watchdog.watching(iter(loader)))
         except Interrupted as error:
@@ -245,10 +248,13 @@ def _claim_together(
 
 def _claim_folder(folder: RunFolder, config: RunConfig) -> None:
     if folder.exists:
-        changed = check_continuation(folder.load_config(), config, folder.path)
+        changed = check_continuation(folder, config)
         if changed:
             _LOG.info("continuing with changed %s", ", ".join(changed))
-    folder.save_config(config)
+        if not folder.has_saved and redraws_masks(changed):
+            remove_drawn_banks(folder.masks_dir)
+    if not folder.has_saved:
+        folder.save_config(config)
 
 
 @contextlib.contextmanager

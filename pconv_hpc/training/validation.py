@@ -1,6 +1,6 @@
 """Judging the network on fixed photos with fixed masks, the same for any number of ranks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -25,6 +25,7 @@ class Validator:
 
     Figures: the loss and its parts as in training, ``l1`` (mean absolute error over the hole's
     pixels, range 0 to 1) and ``psnr`` (dB, of the composite against the truth, mean over images).
+    ``on_batch`` is called after each batch measured.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Validator:
         bank: MaskBank,
         ranks: Ranks,
         config: RunConfig,
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_batch = on_batch
         self._model = model
         self._loss = loss
         self._reader = reader
@@ -84,6 +87,7 @@ class Validator:
                 tf.convert_to_tensor(batch.images), tf.convert_to_tensor(batch.masks)
             )
             total += sums
+            self._on_batch()
         [total] = self._ranks.sum([total], name="validation")
         means = np.asarray(total, dtype=float) / self._num_images
         return dict(zip(self.figure_names, means.tolist(), strict=True))

@@ -56,7 +56,7 @@ class Watchdog(Closing):
     def __init__(self, limit_seconds: float, *, end: Callable[[int], object] = os._exit) -> None:
         self._limit_seconds = limit_seconds
         self._end = end
-        self._beats = 0
+        self._beats = self._items = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         if limit_seconds:
@@ -69,6 +69,7 @@ class Watchdog(Closing):
     def watching(self, items: Iterator[T]) -> Iterator[T]:
         """Iterate over ``items``; asking for the next one is a sign of work."""
         for item in items:
+            self._items += 1
             self.beat()
             yield item
 
@@ -83,7 +84,7 @@ class Watchdog(Closing):
         while not self._closed.wait(self._limit_seconds / _TICKS):
             idle_ticks = idle_ticks + 1 if seen == self._beats else 0
             seen = self._beats
-            allowed = 1 if seen > 1 else _FIRST_STEP_FACTOR
+            allowed = 1 if self._items > 1 else _FIRST_STEP_FACTOR
             if idle_ticks >= allowed * _TICKS:
                 _LOG.error(
                     "no step was finished for %.0f s: another rank stands still or its host is "

@@ -23,7 +23,7 @@ to do       0-3
 found by    {checkpoint}  '--classes=traffic light'
 filled by   {cwd}/w.h5
 the others  photos with nothing to erase are copied
-command     source {cwd}/site.sh && sbatch --parsable '--job-name=pconv-erase-an out' \
+command     source {cwd}/site.sh; sbatch --parsable '--job-name=pconv-erase-an out' \
 --array=0-3%2 '--output={cwd}/an out/logs/%A_%a.out' --time=01:00:00 --begin=now+1hour \
 {repository}/jobs/erase_array.sbatch '{cwd}/an out'
 """

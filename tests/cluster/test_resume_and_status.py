@@ -60,7 +60,7 @@ why         stopped by SIGUSR2
 position    step 0 of 50, 0 epoch(s) validated
 checkpoint  none: starts over
 changes     train.epochs
-command     source {site} && sbatch --parsable --job-name=pconv-train-first --nodes=8 \
+command     source {site}; sbatch --parsable --job-name=pconv-train-first --nodes=8 \
 --ntasks-per-node=4 --time=1-00:00:00 --gres=gpu:a100:4 --exclude=node7 \
 {repository}/jobs/train_a100.sbatch '{cwd}/my runs/first/config.yaml' '{cwd}/my runs/first' \
 --set train.epochs=64

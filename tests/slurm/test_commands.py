@@ -84,7 +84,7 @@ def test_submitting_quotes_every_name() -> None:
     )
 
     assert sbatch_line(Path("/home/me/my site.sh"), command) == (
-        "source '/home/me/my site.sh' && sbatch --parsable --nodes=2 "
+        "source '/home/me/my site.sh'; sbatch --parsable --nodes=2 "
         "'/home/me/it'\"'\"'s/train_a100.sbatch' 'a b.yaml'"
     )
 

@@ -59,7 +59,7 @@ def test_the_line_that_submits() -> None:
         site=Path("/sites/ours.sh"),
     )
     assert line == (
-        "source /sites/ours.sh && sbatch --parsable '--job-name=pconv-erase-100% mine' "
+        "source /sites/ours.sh; sbatch --parsable '--job-name=pconv-erase-100% mine' "
         "--array=3,7-9%16 '--output=/data/100%% mine/logs/%A_%a.out' --time=02:00:00 "
         f"--exclude=node7 {JOBS_DIR}/erase_array.sbatch '/data/100% mine'"
     )

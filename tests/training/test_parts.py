@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pconv_hpc.config import OptimizerConfig, RunConfig, TrainConfig
+from pconv_hpc.config import (
+    MasksConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainConfig,
+    apply_overrides,
+    config_from_mapping,
+    config_to_mapping,
+)
 from pconv_hpc.errors import UsageError
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.stop_request import StopRequest
@@ -57,6 +65,17 @@ def test_a_table_is_taken_back_to_a_step(tmp_path: Path) -> None:
     assert read_table(tmp_path / "missing.csv") == []
 
 
+def test_a_table_with_other_columns_is_kept_beside(tmp_path: Path) -> None:
+    old = MetricsTable(tmp_path / "metrics.csv", ["step", "loss"])
+    old.rewind(0)
+    old.append([10, 0.5])
+    new = MetricsTable(tmp_path / "metrics.csv", ["step", "loss", "style"])
+    for _ in range(2):
+        new.rewind(10)
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss,style\n"
+    assert (tmp_path / "metrics.until_10.csv").read_text() == "step,loss\n10,0.5\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_sets_a_flag(number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -86,13 +105,50 @@ def test_more_ranks_than_gpus_are_refused() -> None:
         visible_gpu_index(2, 2)
 
 
-def test_a_run_may_train_longer_but_not_on_other_batches() -> None:
+def test_a_run_may_train_longer_but_not_on_other_batches(tmp_path: Path) -> None:
     old = RunConfig()
     longer = dataclasses.replace(old, train=dataclasses.replace(old.train, epochs=64))
-    assert check_continuation(old, longer, Path("run")) == ["train.epochs"]
+    folder = saved_run(tmp_path, old)
+    assert check_continuation(folder, longer) == ["train.epochs"]
     other = dataclasses.replace(old, train=TrainConfig(global_batch_size=17, seed=3))
     with pytest.raises(UsageError, match=r"keeps train\.global_batch_size, train\.seed"):
-        check_continuation(old, other, Path("run"))
+        check_continuation(folder, other)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("masks.boxes=1", r"keeps masks\.boxes"),  # the bank is drawn
+        ("train.precision=float16", r"keeps train\.precision"),
+        ("train.precision=bfloat16", ""),
+        ("train.freeze_encoder_batch_norm=true", r"keeps train\.freeze_encoder_batch_norm"),
+    ],
+)
+def test_what_saved_variables_depend_on_stays(tmp_path: Path, override: str, message: str) -> None:
+    new = config_from_mapping(apply_overrides(config_to_mapping(RunConfig()), [override]))
+    unsaved = RunFolder(tmp_path / "unsaved")
+    unsaved.save_config(RunConfig())
+    assert check_continuation(unsaved, new) == [override.partition("=")[0]]
+    folder = saved_run(tmp_path / "saved", RunConfig())
+    if message:
+        with pytest.raises(UsageError, match=message):
+            check_continuation(folder, new)
+    else:
+        assert check_continuation(folder, new)
+
+
+def test_a_named_bank_takes_the_place_of_a_drawn_one(tmp_path: Path) -> None:
+    named = MasksConfig(train_bank="a.h5", val_bank="b.h5", boxes=1.0)
+    new = dataclasses.replace(RunConfig(), masks=named)
+    assert "masks.boxes" in check_continuation(saved_run(tmp_path, RunConfig()), new)
+
+
+def saved_run(path: Path, config: RunConfig) -> RunFolder:
+    folder = RunFolder(path)
+    folder.save_config(config)
+    folder.checkpoints_dir.mkdir()
+    (folder.checkpoints_dir / "step_00000001.json").touch()
+    return folder
 
 
 def test_the_status_of_a_run_that_never_saved(tmp_path: Path) -> None:

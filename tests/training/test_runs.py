@@ -270,6 +270,26 @@ def test_what_cannot_be_used_is_said_at_once(
     assert "Traceback" not in done.stderr
 
 
+def test_what_failed_is_not_what_a_run_goes_on_with(
+    config_path: Path, run_tool: RunTool, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    bad = ("--set", "data.train_index=/nowhere/index.json")
+    run_tool(TRAIN, config_path, "--run-dir", run_dir, *bad, expect=(2,))
+    code = run_with_event(run_tool, config_path, run_dir, signal="SIGUSR2", at_step=3)
+    assert code == 75
+    run_tool(RESUME, run_dir, "--local", *bad, expect=(2,))
+    run_tool(RESUME, run_dir, "--local", "--set", "train.epochs=1")
+    assert RunFolder(run_dir).read_state()["status"] == "finished"
+    # Nothing was trained: what never changes later may, and masks are drawn anew.
+    unborn = tmp_path / "unborn"
+    nowhere = ("--set", "loss.vgg_weights=/nowhere/vgg.h5")
+    run_tool(TRAIN, config_path, "--run-dir", unborn, *nowhere, expect=(2,))
+    smaller = [f"--set={key}" for key in ("data.image_size=24", "train.epochs=1")]
+    run_tool(TRAIN, config_path, "--run-dir", unborn, *smaller)
+    assert RunFolder(unborn).load_config().data.image_size == 24
+
+
 def test_training_starts_from_given_weights(
     references: dict[int, RunFolder], config_path: Path, run_tool: RunTool, tmp_path: Path
 ) -> None:

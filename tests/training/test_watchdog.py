@@ -42,6 +42,15 @@ def test_every_item_asked_for_is_a_sign_of_work() -> None:
     assert ends.codes == []
 
 
+def test_the_first_step_gets_more_time_also_after_a_validation() -> None:
+    ends = Ends()
+    with Watchdog(0.5, end=ends) as watchdog:
+        for _ in range(3):
+            watchdog.beat()  # what a validation before the first step says
+        assert not ends.came.wait(1.0)
+        assert ends.came.wait(300)
+
+
 def test_a_limit_of_0_is_none_and_a_closed_watchdog_sleeps() -> None:
     ends = Ends()
     Watchdog(0.0, end=ends).close()
