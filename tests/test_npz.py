@@ -50,6 +50,13 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         read_float_arrays(text, SHAPES, expected="a test's")
     with pytest.raises(UsageError, match="no array 'c'; expected three letters"):
         read_float_arrays(write(tmp_path / "a.npz"), {"c": (1,)}, expected="three letters")
+    for offset, name in ((8, "encrypted"), (10, "compressed"), (6, "newer")):
+        data = bytearray(write(tmp_path / f"{name}.npz").read_bytes())
+        entry = data.index(b"PK\x01\x02")
+        data[entry + offset] = 99
+        (tmp_path / f"{name}.npz").write_bytes(data)
+        with pytest.raises(UsageError, match=rf"{name}\.npz: .* readable"):
+            read_float_arrays(tmp_path / f"{name}.npz", SHAPES, expected="a test's")
     cut = tmp_path / "cut.npz"
     whole = zipfile.ZipFile(write(tmp_path / "b.npz")).read("a.weight.npy")
     with zipfile.ZipFile(cut, "w") as archive:

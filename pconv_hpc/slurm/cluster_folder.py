@@ -50,17 +50,24 @@ class ClusterFolder:
         """
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            found = self.path.lstat()
+            self._require_roots_own()
             names = {entry.name for entry in self.path.iterdir()}
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be used ({error.strerror})") from error
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
-            raise UsageError(f"{self.path}: expected a folder that root owns; choose another")
         if names and _LOCK_NAME not in names:
             raise UsageError(
                 f"{self.path}: holds files of something else; choose an empty or a new folder"
             )
         (self.path / _LOCK_NAME).touch(mode=0o600)
+
+    def _require_roots_own(self) -> None:
+        """Raise ``UsageError`` where somebody else could have written what root obeys."""
+        found = self.path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
+            raise UsageError(
+                f"{self.path}: expected a folder that root owns and nobody else may write to; "
+                "choose another"
+            )
 
     def is_locked(self) -> bool:
         """Return whether a process holds the lock."""
@@ -88,6 +95,7 @@ class ClusterFolder:
     @contextlib.contextmanager
     def _open_lock(self) -> Iterator[int]:
         path = self.path / _LOCK_NAME
+        self._require_roots_own()
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except PermissionError as error:

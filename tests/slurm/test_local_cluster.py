@@ -1,5 +1,7 @@
 """Starting and stopping a real Slurm: twice, half, by force, side by side."""
 
+import fcntl
+import json
 import os
 import shlex
 import signal
@@ -223,6 +225,31 @@ def test_folders_with_other_files_are_left_alone(cluster_folder: Path) -> None:
     assert "Traceback" not in refused.stderr
     assert stopped.returncode == 0
     assert (cluster_folder / "etc").read_text() == "precious"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("owner", "mode"), [(65534, 0o755), (0, 0o777)])
+def test_what_others_could_have_written_is_not_obeyed(
+    tmp_path: Path, owner: int, mode: int
+) -> None:
+    folder = tmp_path / "cluster"
+    (folder / "run").mkdir(parents=True)
+    (folder / "local_slurm.lock").touch()
+    with (
+        subprocess.Popen(["sleep", "60"]) as victim,
+        open(folder / "local_slurm.lock") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "run/pids.json").write_text(json.dumps({"supervisor": victim.pid}))
+        os.chown(folder, owner, 0)
+        folder.chmod(mode)
+        for command in ("status", "stop"):
+            done = run_tool(command, "--dir", str(folder))
+            assert done.returncode == 2
+            assert "expected a folder that root owns" in done.stderr
+            assert "SLURM_CONF" not in done.stdout
+        assert victim.poll() is None
+        victim.kill()
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
