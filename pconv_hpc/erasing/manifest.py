@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
-from pconv_hpc.atomic import atomic_path, write_json
+from pconv_hpc.atomic import atomic_path, remove_unfinished, write_json
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -247,6 +247,7 @@ def _write_once(
                 continue
             if not (out / MANIFEST_NAME).exists():
                 remove_leftovers(out)
+                remove_unfinished([out / PHOTOS_NAME, out / MANIFEST_NAME])
                 _write(images, out, num_slices, settings, chunk_rows)
 
 

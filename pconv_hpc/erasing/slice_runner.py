@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.atomic import atomic_path
+from pconv_hpc.atomic import atomic_path, remove_unfinished
 from pconv_hpc.erasing.ledger import (
     LedgerWriter,
     Outcome,
@@ -163,9 +163,8 @@ class SliceRunner:
         for part in parts:
             photos = [row.photo for row in part.rows]
             part.stages.sweep([p for p in photos if p in outcomes and not outcomes[p].is_done])
-        for name in (_TODO_NAME, DONE_NAME):
-            for path in self._slice_dir.glob(f".{name}.*.tmp"):
-                path.unlink(missing_ok=True)
+        own = [self._slice_dir / name for name in (_TODO_NAME, DONE_NAME)]
+        remove_unfinished([*own, *(path for part in parts for path in part.tar_files)])
 
     def _work(self, part: Part) -> None:
         """Do what is missing of a part; raises ``_Ended`` if the attempt cannot go on."""

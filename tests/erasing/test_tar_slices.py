@@ -112,10 +112,16 @@ def test_a_killed_task_goes_on_where_it_was(
     runner.wait()
     stamp = (folder.manifest.erased / "a.tar").stat()
     (folder.manifest.out / "unpacked/images/b.tar/5.jpg").write_text("star")
+    torn = [root / ".b.tar.gone.7.tmp" for root in (folder.manifest.erased, folder.manifest.found)]
+    another = folder.manifest.erased / ".c.tar.gone.7.tmp"
+    for path in (*torn, another):
+        path.touch()
     assert run(folder, programs).exit_code == 0
     assert (folder.manifest.erased / "a.tar").stat() == stamp
     assert folder.erased("b.tar") == [(f"{index}.jpg", "erased") for index in range(8)]
     assert folder.unpacked() == []
+    assert not any(path.exists() for path in torn)
+    assert another.exists(), "it may be another slice's, which is at work"
 
 
 def test_a_tar_file_that_is_damaged_later_fails_its_photos(
