@@ -23,7 +23,7 @@ from pconv_hpc.erasing.ledger import (
     read_slice,
 )
 from pconv_hpc.erasing.manifest import Manifest
-from pconv_hpc.erasing.output import writing_results
+from pconv_hpc.erasing.output import OutputError, writing_results
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_parts import Part, parts_of
 from pconv_hpc.erasing.slice_stages import StageName, Stages
@@ -174,6 +174,8 @@ class SliceRunner:
                 raise _Ended(EXIT_INTERRUPTED)
             try:
                 part.prepare(due)
+            except OutputError:  # no photo is to blame
+                raise
             except UsageError as error:
                 for photo in due:
                     self._fail(photo, "unpack", str(error))
