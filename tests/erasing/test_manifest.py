@@ -191,6 +191,7 @@ def test_settings_are_recorded(tmp_path: Path) -> None:
         (["notes.txt"], "out", "no photos in it"),
         (["a.jpg"], "photos", "a folder of its own"),
         (["a.jpg"], "photos/a.jpg", "a folder of its own"),
+        (["a.jpg"], "photos/a.jpg/b/c", r"a\.jpg: is no folder"),
         (None, "out", "no such folder"),
     ],
 )
