@@ -57,6 +57,21 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left under temporary names of these files, longer ones too.
+
+    ``a.jpg`` stands for ``a.jpg.png`` as well. Nobody may be writing any of them.
+    """
+    names: dict[Path, list[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, []).append(f".{path.name}.")
+    for folder, beginnings in names.items():
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".tmp") and entry.name.startswith(tuple(beginnings)):
+                    Path(entry.path).unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write ``data`` to ``path`` atomically."""
     with atomic_path(path, durable=durable) as temporary:

@@ -101,13 +101,20 @@ def fetch(
         The file's path, and whether it was downloaded now.
 
     Raises:
+        UsageError: there can be no such folder.
         PconvError: the download failed (with what to do without internet), or a check did.
     """
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{out_dir}: cannot be made ({error.strerror}); expected a folder for the weights: "
+            "choose another by --out, or check your permission"
+        ) from error
     path = out_dir / file.name
     if path.exists():
         _record(path, _check(path, file, recorded_sha256(path)))
         return path, False
-    out_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     try:
         download(

@@ -33,6 +33,15 @@ def test_nothing_is_seen_before_the_block_ends(tmp_path: Path) -> None:
     assert path.read_text() == "whole"
 
 
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = [tmp_path / name for name in (".a.jpg.host.1.tmp", ".a.jpg.png.host.1.tmp")]
+    others = [tmp_path / name for name in ("a.jpg", ".ab.jpg.host.1.tmp", ".a.jpg.host.1.part")]
+    for path in (*left, *others):
+        path.touch()
+    atomic.remove_unfinished([tmp_path / "a.jpg", tmp_path / "no such folder" / "a.jpg"])
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
 def test_files_follow_the_users_umask(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     old = os.umask(0o027)

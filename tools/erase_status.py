@@ -42,6 +42,8 @@ def main() -> None:
     given = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if (given or arguments.max_running) and not arguments.resubmit:
         raise UsageError("options of sbatch and --max-running need --resubmit")
+    if arguments.watch and arguments.report:
+        raise UsageError("--report writes the page once, and --watch never ends: give one of them")
     if arguments.retry_failed:
         _forgive(arguments.out, dry_run=arguments.dry_run)
     _show(arguments, given, clear=False)
@@ -52,9 +54,7 @@ def main() -> None:
     except KeyboardInterrupt:  # the way to end it
         return
     if arguments.report:
-        from pconv_hpc.evaluation.erase_report import write_erase_report  # slow to import
-
-        print(f"report      {write_erase_report(arguments.out)}")
+        _report(arguments)
 
 
 def _parse() -> argparse.Namespace:
@@ -74,7 +74,9 @@ def _parse() -> argparse.Namespace:
         "--retry-failed", action="store_true", help="let photos that were set aside be tried again"
     )
     parser.add_argument("--json", action="store_true", help="for programs: one object")
-    parser.add_argument("--report", action="store_true", help="write OUT/report.html, a gallery")
+    parser.add_argument(
+        "--report", action="store_true", help="write OUT/report.html, a gallery; not with --watch"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     submitting = parser.add_argument_group("with --resubmit (default: as the last time)")
     submitting.add_argument(
@@ -95,6 +97,16 @@ def _forgive(out: Path, *, dry_run: bool) -> None:
             print(f"left as they are: {error}", file=sys.stderr)
     will = "would" if dry_run else "will"
     print(f"{count} photos that were set aside {will} be tried again", file=sys.stderr)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from pconv_hpc.evaluation.erase_report import REPORT_NAME, write_erase_report  # slow to import
+
+    if arguments.dry_run:
+        said = f"{arguments.out.absolute() / REPORT_NAME} would be written"
+    else:
+        said = str(write_erase_report(arguments.out))
+    print(f"report      {said}", file=sys.stderr if arguments.json else sys.stdout)
 
 
 def _show(arguments: argparse.Namespace, given: dict[str, str], *, clear: bool) -> None:

@@ -87,7 +87,8 @@ def load_detector(
         device: as PyTorch names it; default: ``cuda`` where there is a GPU, else ``cpu``.
 
     Raises:
-        UsageError: a file is missing or does not fit; the message says what to do.
+        UsageError: a file is missing or does not fit, or the device cannot be used; the message
+            says what to do.
     """
     if checkpoint is None:
         checkpoint = default_checkpoint(config)
@@ -252,6 +253,14 @@ def _device(name: str | None) -> torch.device:
         raise UsageError(f"--device {name}: no device of PyTorch; expected cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: PyTorch finds no GPU here; use --device cpu")
+    try:
+        torch.zeros(1).to(device).cpu()
+    except Exception as error:  # of each kind of device another one
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"--device {name}: not a device this PyTorch can use here ({reason}); use --device cpu"
+            + (" or cuda" if torch.cuda.is_available() else "")
+        ) from error
     return device
 
 

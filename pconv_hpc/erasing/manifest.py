@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
-from pconv_hpc.atomic import atomic_path, write_json
+from pconv_hpc.atomic import atomic_path, remove_unfinished, write_json
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -213,8 +213,7 @@ def build_manifest(
     images, out = images.absolute(), out.absolute()
     if not images.exists():
         raise UsageError(f"{images}: no such folder; expected a folder of photos or of tar files")
-    if out.exists() and (not out.is_dir() or out.samefile(images)):
-        raise UsageError(f"{out}: expected a folder of its own for the results")
+    require_own_folder(out, images)
     if num_slices < 1:
         raise UsageError(f"{num_slices} slices: expected at least 1")
     with writing_results(out):
@@ -222,6 +221,15 @@ def build_manifest(
     manifest = read_manifest(out)
     _require_same(manifest, images, num_slices, settings)
     return manifest
+
+
+def require_own_folder(out: Path, images: Path) -> None:
+    """Raise ``UsageError`` where ``out`` (absolute) is no folder for results nor can become one."""
+    there = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UsageError(f"{there}: is no folder; expected a folder of its own for the results")
+    if there == out and out.samefile(images):
+        raise UsageError(f"{out}: expected a folder of its own for the results")
 
 
 def _write_once(
@@ -247,6 +255,7 @@ def _write_once(
                 continue
             if not (out / MANIFEST_NAME).exists():
                 remove_leftovers(out)
+                remove_unfinished([out / PHOTOS_NAME, out / MANIFEST_NAME])
                 _write(images, out, num_slices, settings, chunk_rows)
 
 

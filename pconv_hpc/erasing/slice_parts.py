@@ -24,6 +24,11 @@ class Part(ABC):
         self.rows = rows
         self.stages = stages
 
+    @property
+    def tar_files(self) -> Sequence[Path]:
+        """The tar files that ``finish`` writes."""
+        return ()
+
     def prepare(self, photos: Sequence[str]) -> None:
         """Make these photos, which are still to be done, files; raises ``PconvError``."""
         del photos
@@ -71,6 +76,10 @@ class TarPart(Part):
         self._source = manifest.root / tar
         self._found = manifest.found / tar
         self._erased = manifest.erased / tar
+
+    @property
+    def tar_files(self) -> Sequence[Path]:
+        return self._found, self._erased
 
     def prepare(self, photos: Sequence[str]) -> None:
         super().prepare(photos)

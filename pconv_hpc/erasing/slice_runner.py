@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.atomic import atomic_path
+from pconv_hpc.atomic import atomic_path, remove_unfinished
 from pconv_hpc.erasing.ledger import (
     LedgerWriter,
     Outcome,
@@ -23,7 +23,7 @@ from pconv_hpc.erasing.ledger import (
     read_slice,
 )
 from pconv_hpc.erasing.manifest import Manifest
-from pconv_hpc.erasing.output import writing_results
+from pconv_hpc.erasing.output import OutputError, writing_results
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_parts import Part, parts_of
 from pconv_hpc.erasing.slice_stages import StageName, Stages
@@ -163,9 +163,8 @@ class SliceRunner:
         for part in parts:
             photos = [row.photo for row in part.rows]
             part.stages.sweep([p for p in photos if p in outcomes and not outcomes[p].is_done])
-        for name in (_TODO_NAME, DONE_NAME):
-            for path in self._slice_dir.glob(f".{name}.*.tmp"):
-                path.unlink(missing_ok=True)
+        own = [self._slice_dir / name for name in (_TODO_NAME, DONE_NAME)]
+        remove_unfinished([*own, *(path for part in parts for path in part.tar_files)])
 
     def _work(self, part: Part) -> None:
         """Do what is missing of a part; raises ``_Ended`` if the attempt cannot go on."""
@@ -175,6 +174,8 @@ class SliceRunner:
                 raise _Ended(EXIT_INTERRUPTED)
             try:
                 part.prepare(due)
+            except OutputError:  # no photo is to blame
+                raise
             except UsageError as error:
                 for photo in due:
                     self._fail(photo, "unpack", str(error))

@@ -1,13 +1,12 @@
 """The command lines of the two stages of a slice."""
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pconv_hpc.atomic import remove_unfinished
 from pconv_hpc.erasing.manifest import EraseSettings
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -66,13 +65,5 @@ class Stages:
 
     def sweep(self, photos: Sequence[str]) -> None:
         """Remove what a dead stage had written of these photos' results and not finished."""
-        names: dict[Path, list[str]] = {}
-        for root in (*(self.found / kind for kind in FOUND_KINDS), self.erased):
-            for photo in photos:
-                path = root / photo
-                names.setdefault(path.parent, []).append(f".{path.name}.")
-        for folder, beginnings in names.items():
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".tmp") and entry.name.startswith(tuple(beginnings)):
-                        Path(entry.path).unlink(missing_ok=True)
+        roots = [*(self.found / kind for kind in FOUND_KINDS), self.erased]
+        remove_unfinished(root / photo for root in roots for photo in photos)

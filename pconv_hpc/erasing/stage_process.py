@@ -8,6 +8,9 @@ from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.errors import EXIT_DONE, EXIT_USAGE, Interrupted, PconvError, UsageError
 
 _TAIL_CHARACTERS = 2000
+_LINES = re.DOTALL | re.MULTILINE
+# Up to what a stage says next, or the runner of its slice.
+_MESSAGE = r"(.*?)(?=^(?:error: |failed: |slice \d+ of )|\Z)"
 
 
 def run_stage(command: Sequence[str], log_path: Path) -> None:
@@ -34,8 +37,9 @@ def run_stage(command: Sequence[str], log_path: Path) -> None:
 
 
 def stated_reason(output: str) -> str | None:
-    """Return what a program said of its failure, as ``error: …`` or ``failed: …``."""
+    """Return what a program's last ``error: …`` says, else its first ``failed: …``."""
     # Progress bars go back to the start of their line; nothing else does.
     text = re.sub(r"[^\n]*\r", "", output)
-    said = re.search(r"^(?:error|failed): (.*?)(?=^failed: |\Z)", text, re.DOTALL | re.MULTILINE)
-    return said[1].strip() if said else None
+    said = {word: re.findall(rf"^{word}: {_MESSAGE}", text, _LINES) for word in ("error", "failed")}
+    reasons = said["error"][-1:] or said["failed"][:1]
+    return reasons[0].strip() if reasons else None

@@ -16,6 +16,7 @@ from pconv_hpc.atomic import atomic_path
 from pconv_hpc.data.disk import writing
 from pconv_hpc.data.photo_source import safe_key
 from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.errors import UsageError
 
 # What a reader of damaged or hostile headers may raise.
@@ -43,12 +44,13 @@ def unpack(path: Path, keys: Collection[str], folder: Path) -> None:
 
     Raises:
         UsageError: the tar file is damaged, or lacks one of them.
-        PconvError: they cannot be written.
+        OutputError: the disk is full, or nothing may be written there.
+        PconvError: they cannot be written for another reason.
     """
     missing = {key for key in keys if not (folder / key).exists()}
     if not missing:
         return
-    with _open(path) as tar, writing(folder):
+    with _open(path) as tar, writing(folder), writing_results(folder):
         places = {key: member for key, member in _files(path, tar) if key in missing}
         for key, member in places.items():
             with _content(path, tar, member) as content, _whole(folder / key) as target:
@@ -65,10 +67,12 @@ def write_anew(path: Path, base: Path | None, files: Mapping[str, Path]) -> None
 
     Raises:
         UsageError: ``base`` is damaged.
-        PconvError: it cannot be written.
+        OutputError: the disk is full, or nothing may be written there.
+        PconvError: it cannot be written for another reason.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(writing(path))
+        stack.enter_context(writing_results(path))
         temporary = stack.enter_context(atomic_path(path))
         output = stack.enter_context(tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT))
         rest = dict(files)

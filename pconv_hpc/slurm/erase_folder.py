@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest, require_own_folder
 from pconv_hpc.erasing.photo_listing import list_work
-from pconv_hpc.errors import UsageError
 from pconv_hpc.launch import shell_line
 from pconv_hpc.slurm.erase_jobs import DEFAULT_MAX_ARRAY_TASKS, compact_indices
 
@@ -88,8 +87,7 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         UsageError: there are no photos, or ``out`` cannot be used.
     """
     images, out = images.absolute(), out.absolute()
-    if out.exists() and (not out.is_dir() or out.samefile(images)):
-        raise UsageError(f"{out}: expected a folder of its own for the results")
+    require_own_folder(out, images)
     num_photos = sum(1 for _ in list_work(images, out))
     num_slices = num_tasks or default_num_tasks(num_photos)
     return FolderPlan(

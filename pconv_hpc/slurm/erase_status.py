@@ -37,7 +37,7 @@ class EraseStatus:
         classes: how many objects of each class were erased.
         reasons: how many photos failed for which reason.
         num_slices: how many slices there are.
-        finished: slices in which every photo is accounted for.
+        finished: slices with every photo accounted for and all results written.
         at_work: slices that a task or a process works on now.
         waiting: slices that wait in Slurm's queue.
         rerun: slices that are neither finished, nor at work, nor in the queue.
@@ -84,13 +84,13 @@ class EraseStatus:
     @property
     def state(self) -> str:
         """The whole in one word or two."""
-        if not self.remaining:
+        if self.finished == self.num_slices:
             return "finished"
         if self.at_work:
             return "at work"
         if self.waiting:
             return "in the queue"
-        if self.failed == self.remaining:
+        if self.failed and self.failed == self.remaining:
             return "some failed"
         return "ended early" if self.last_time else "not begun"
 
@@ -112,20 +112,19 @@ class _Totals:
         self.recent: list[float] = []
         self.failure: tuple[float, str] = (0.0, "")
 
-    def add(self, manifest: Manifest, number: int) -> SliceSummary:
-        """Take up one slice; return its summary."""
+    def add(self, manifest: Manifest, number: int) -> bool:
+        """Take up one slice; return whether it is finished."""
         folder = manifest.slice_dir(number)
         num_photos = manifest.slices[number].num_photos
+        done = read_done(folder)
         if not folder.is_dir():
             summary = SliceSummary(photos=num_photos, remaining=num_photos)
+        elif done is None or (done.last_time or 0) > self._now - RECENT_S:
+            ledger = read_slice(folder)
+            self._add_times(ledger)
+            summary = done or count(manifest, number, ledger)
         else:
-            done = read_done(folder)
-            if done is None or (done.last_time or 0) > self._now - RECENT_S:
-                ledger = read_slice(folder)
-                self._add_times(ledger)
-                summary = done or count(manifest, number, ledger)
-            else:
-                summary = done
+            summary = done
         names = ("photos", "erased", "empty", "failed", "set_aside", "remaining", "num_torn")
         self.numbers.update({name: getattr(summary, name) for name in names})
         self.classes.update(summary.classes)
@@ -133,7 +132,8 @@ class _Totals:
         self.busy_seconds += summary.busy_seconds
         if summary.last_time is not None:
             self.last_time = max(self.last_time or 0, summary.last_time)
-        return summary
+        # Photos of a tar file are accounted for before their results are in one.
+        return done is not None or not num_photos
 
     def _add_times(self, ledger: SliceLedger) -> None:
         for outcome in ledger.outcomes.values():
@@ -159,7 +159,7 @@ def read_erase_status(out: Path) -> EraseStatus:
     """
     manifest = read_manifest(out)
     totals = _Totals(time.time())
-    unfinished = [k for k in range(manifest.num_slices) if totals.add(manifest, k).remaining]
+    unfinished = [k for k in range(manifest.num_slices) if not totals.add(manifest, k)]
     jobs = noted_jobs(manifest.out)
     elements = _ask_slurm(manifest, unfinished, [job.job_id for job in jobs])
     at_work, waiting = _busy_slices(manifest, unfinished, elements, {job.job_id for job in jobs})

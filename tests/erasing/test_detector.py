@@ -174,6 +174,12 @@ def test_configuration_without_a_pipeline_is_an_error(tmp_path: Path) -> None:
 def test_bad_device_is_an_error() -> None:
     with pytest.raises(UsageError, match="--device tpu9000"):
         detector.load_detector(CONFIG, CHECKPOINT, device="tpu9000")
+    with pytest.raises(UsageError, match=r"--device meta: not a device .* use --device cpu"):
+        detector.load_detector(CONFIG, CHECKPOINT, device="meta")  # known by name alone
+    for name in ("xpu", "mps"):
+        if not getattr(torch, name).is_available():
+            with pytest.raises(UsageError, match=f"--device {name}: not a device"):
+                detector.load_detector(CONFIG, CHECKPOINT, device=name)
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="finds no GPU"):
             detector.load_detector(CONFIG, CHECKPOINT, device="cuda")

@@ -7,6 +7,7 @@ import pytest
 from pconv_hpc.erasing import slice_stages
 from pconv_hpc.erasing.local_run import erase_here
 from pconv_hpc.erasing.slice_summary import read_done
+from pconv_hpc.errors import UsageError
 from tests.erasing.fake_stages import FakeFolder
 
 
@@ -31,3 +32,21 @@ def test_a_task_killed_behind_its_last_photo_is_cleared_up_after(
     attempts = sorted(slice_dir.glob("2*.jsonl"))
     assert erase_here(folder.manifest).exit_code == 0
     assert sorted(slice_dir.glob("2*.jsonl")) == attempts, "a finished slice was begun again"
+
+
+def test_what_ends_the_run_is_told_and_not_a_photo_that_failed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FakeFolder(tmp_path, {"a.jpg": "fail", "b.jpg": "usage in inpaint"})
+    for stage in ("segment", "inpaint"):
+        program = folder.tools / f"{stage}.py"
+        text = program.read_text().replace(
+            "sys.exit(2 if", "print('error: no room') or sys.exit(2 if"
+        )
+        program.write_text(
+            text.replace("failed = True", "failed = print(f'failed: {photo}: a reason') or True")
+        )
+    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    with pytest.raises(UsageError) as met:
+        erase_here(folder.manifest)
+    assert str(met.value) == "no room"

@@ -191,6 +191,7 @@ def test_settings_are_recorded(tmp_path: Path) -> None:
         (["notes.txt"], "out", "no photos in it"),
         (["a.jpg"], "photos", "a folder of its own"),
         (["a.jpg"], "photos/a.jpg", "a folder of its own"),
+        (["a.jpg"], "photos/a.jpg/b/c", r"a\.jpg: is no folder"),
         (None, "out", "no such folder"),
     ],
 )
@@ -267,11 +268,13 @@ def test_what_vanishes_while_it_is_listed_is_an_error(tmp_path: Path) -> None:
         list(rows)
 
 
-def test_what_a_killed_process_sorted_is_removed(tmp_path: Path) -> None:
+def test_what_a_killed_process_sorted_or_wrote_is_removed(tmp_path: Path) -> None:
     images = make(tmp_path / "photos", ["a.jpg"])
     leftover = tmp_path / "out/.sorting-killed"
     leftover.mkdir(parents=True)
     (leftover / "0.jsonl").write_text("{")
+    for name in (".photos.jsonl.gone.7.tmp", ".manifest.json.gone.7.tmp"):
+        (tmp_path / "out" / name).touch()
     build_manifest(images, tmp_path / "out", num_slices=1, settings=SETTINGS)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "photos.jsonl"]
 

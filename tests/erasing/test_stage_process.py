@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.stage_process import run_stage
+from pconv_hpc.erasing.stage_process import run_stage, stated_reason
 from pconv_hpc.errors import Interrupted, PconvError, UsageError
 
 
@@ -40,6 +40,21 @@ def test_its_errors_become_ours(
         run(program, tmp_path / "log")
     assert type(caught.value) is kind
     assert "\r" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("failed: a.jpg: empty\nerror: disk\n  full\nslice 0 of 2: 1 to go\n", "disk\n  full"),
+        ("error: first\nfailed: a.jpg: empty\nerror: last\nfailed: b.jpg: empty\n", "last"),
+        ("failed: a.jpg: empty\nslice 10 of 12: 3 erased\nfailed: b.jpg: x\n", "a.jpg: empty"),
+        ("an error: in a line\nslice 0 of 1: 1 erased\n", None),
+    ],
+)
+def test_the_last_error_counts_more_than_photos_that_failed(
+    output: str, reason: str | None
+) -> None:
+    assert stated_reason(output) == reason
 
 
 _WAITS = """

@@ -1,15 +1,19 @@
 """Slices of tar files: never divided, unpacked one at a time, written anew whole."""
 
+import errno
 import io
+import os
 import signal
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pconv_hpc.erasing import slice_stages
+from pconv_hpc.erasing import slice_stages, tar_files
 from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.output import OutputError
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceEnding, SliceRunner, forgive_failures
 from pconv_hpc.erasing.slice_summary import summarise
@@ -112,10 +116,16 @@ def test_a_killed_task_goes_on_where_it_was(
     runner.wait()
     stamp = (folder.manifest.erased / "a.tar").stat()
     (folder.manifest.out / "unpacked/images/b.tar/5.jpg").write_text("star")
+    torn = [root / ".b.tar.gone.7.tmp" for root in (folder.manifest.erased, folder.manifest.found)]
+    another = folder.manifest.erased / ".c.tar.gone.7.tmp"
+    for path in (*torn, another):
+        path.touch()
     assert run(folder, programs).exit_code == 0
     assert (folder.manifest.erased / "a.tar").stat() == stamp
     assert folder.erased("b.tar") == [(f"{index}.jpg", "erased") for index in range(8)]
     assert folder.unpacked() == []
+    assert not any(path.exists() for path in torn)
+    assert another.exists(), "it may be another slice's, which is at work"
 
 
 def test_a_tar_file_that_is_damaged_later_fails_its_photos(
@@ -128,6 +138,37 @@ def test_a_tar_file_that_is_damaged_later_fails_its_photos(
     assert ending.exit_code == 1
     assert "not a whole, uncompressed tar file" in next(iter(ending.summary.reasons))
     assert folder.erased("b.tar") == [("1.jpg", "erased")]
+
+
+def no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "file"),
+    [
+        (tar_files.shutil, "copyfileobj", "unpacked/images/a.tar"),
+        (tarfile.TarFile, "addfile", "found/a.tar"),
+    ],
+)
+def test_a_full_disk_stops_the_task_and_is_no_photos_fault(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: Programs,
+    module: object,
+    function: str,
+    file: str,
+) -> None:
+    folder = FakeTars(tmp_path, {"a.tar": [("1.jpg", "star"), ("2.jpg", "empty")]})
+    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, function, no_room)
+        with pytest.raises(OutputError, match=rf"{file}: cannot be written \(No space left") as met:
+            run(folder, programs)
+    assert met.value.exit_code == 2
+    assert summarise(folder.manifest, 0).reasons == {}
+    assert run(folder, programs).exit_code == 0
+    assert folder.erased("a.tar") == [("1.jpg", "erased"), ("2.jpg", "empty")]
 
 
 def test_with_the_real_stages(

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from pconv_hpc.erasing import slice_parts, slice_stages
 from pconv_hpc.erasing.ledger import MAX_FAILURES
+from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import forgive_failures
-from pconv_hpc.errors import UsageError
+from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.folder_lock import FolderLock
 from pconv_hpc.slurm import erase_status
 from pconv_hpc.slurm.erase_jobs import note_job
 from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.slurm.erase_text import describe_status
 from tests.erasing.erase_folders import account, make_erase_folder
+from tests.erasing.test_tar_slices import FakeTars, run
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +111,32 @@ def test_an_old_finished_slice_is_told_without_its_ledger(
     status = read_erase_status(manifest.out)
     assert (status.erased, status.finished) == (3, 1)
     assert status.images_per_second is None
+
+
+def test_a_slice_that_ended_while_it_wrote_its_tar_file_is_to_be_rerun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tars = {"a.tar": [("1.jpg", "star")], "b.tar": [("1.jpg", "star")]}
+    folder = FakeTars(tmp_path, tars, num_slices=3)  # the last one is empty
+    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+
+    def refuse(*_: object) -> None:
+        raise PconvError("no room")
+
+    with Programs() as programs:
+        run(folder, programs, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(slice_parts, "write_anew", refuse)
+            with pytest.raises(PconvError, match="no room"):
+                run(folder, programs, 1)
+        status = read_erase_status(folder.manifest.out)
+        assert (status.state, status.remaining) == ("ended early", 0)
+        assert (status.finished, status.rerun) == (2, [1])
+        with FolderLock(folder.manifest.slice_dir(1), {}):
+            assert read_erase_status(folder.manifest.out).state == "at work"
+        run(folder, programs, 1)
+    status = read_erase_status(folder.manifest.out)
+    assert (status.state, status.finished, status.rerun) == ("finished", 3, [])
 
 
 def test_errors_of_tasks_that_never_reached_a_photo(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("folder", "out", "--weights", "W", "--all", "--checkpoint", "no.pth"), "no.pth: no such"),
         (("folder", "out", "--weights", "W", "--all", "--choices", "no.csv"), "no.csv"),
         (("folder", "folder", "--weights", "W", "--all"), "a folder of its own"),
+        (("folder", "a.png/x", "--weights", "W", "--all", "--local"), "a.png: is no folder"),
         (("folder", "out", "--weights", "W", "--all", "--sbatch", "array=1"), "--tasks"),
         (("folder", "out", "--weights", "W", "--all", "--local", "--time=1"), "--time is for a S"),
         (("folder", "out", "--all", "--local", "--max-running=1"), "--max-running is for a Slurm"),

@@ -40,13 +40,21 @@ def test_where_a_folder_stands_as_text_as_json_and_as_a_page(tmp_path: Path) -> 
     found = json.loads(status(manifest.out, "--json").stdout)
     assert (found["state"], found["rerun"], found["failed"]) == ("ended early", [1, 2, 3], 2)
 
+    page = manifest.out / "report.html"
+    told = status(manifest.out, "--report", "--dry-run")
+    assert f"report      {page} would be written" in told.stdout
+    assert not page.exists()
+    told = status(manifest.out, "--report", "--dry-run", "--json")
+    assert json.loads(told.stdout)["rerun"] == [1, 2, 3]
+    assert f"{page} would be written" in told.stderr
+
     reported = status(manifest.out, "--report")
     assert reported.returncode == 0, reported.stderr
-    page = (manifest.out / "report.html").read_text()
-    assert "<b>damaged" not in page
-    assert "&lt;b&gt;damaged" in page
-    assert "no photo" not in page
-    assert page.count("cannot be read") == 2  # erased photos that are not there, as told
+    text = page.read_text()
+    assert "<b>damaged" not in text
+    assert "&lt;b&gt;damaged" in text
+    assert "no photo" not in text
+    assert text.count("cannot be read") == 2  # erased photos that are not there, as told
 
 
 def test_photos_that_were_set_aside_get_another_chance(tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_photos_that_were_set_aside_get_another_chance(tmp_path: Path) -> None:
     [
         ((), "expected the OUT folder of tools/erase.py"),
         (("--resubmit", "--watch"), "not allowed with"),
+        (("--report", "--watch"), "give one of them"),
         (("--time", "1:00"), "need --resubmit"),
         (("--sbatch", "x", "--resubmit"), "expected OPTION=VALUE"),
     ],

@@ -73,6 +73,16 @@ def test_a_mirror_does_not_escape_the_known_checks(server, tmp_path):
     assert not (tmp_path / NAME).exists()
 
 
+@pytest.mark.parametrize("out", ["file", "file/below", "link", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path, out):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere/at/all")
+    done = run_tool("vgg16", "--out", tmp_path / out, "--url", "https://localhost:1/x")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"error: {tmp_path / out}: cannot be made (")
+    assert "Traceback" not in done.stderr
+
+
 def test_lpips_is_made_of_files_that_are_right_only(tmp_path):
     wrong, missing = (file.name for file in CATALOG["lpips"])
     (tmp_path / wrong).write_bytes(DATA)
