@@ -29,6 +29,7 @@ _MAX_MANIFEST_BYTES = 64 << 20
 # What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
 _BYTES_EACH = 64 << 10
 _MAX_WAIT_S = 15.0
+_CHOICES = "--choices="
 
 Empty = Literal["copy", "skip"]
 Inputs = Literal["folder", "tar"]
@@ -53,6 +54,12 @@ class EraseSettings:
     segment_options: tuple[str, ...] = ()
     inpaint_options: tuple[str, ...] = ()
     empty: Empty = "copy"
+
+    @property
+    def choices(self) -> Path | None:
+        """The table of what to select in which photo; ``None``: there is none."""
+        words = [word for word in self.segment_options if word.startswith(_CHOICES)]
+        return Path(words[-1].removeprefix(_CHOICES)) if words else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON's types."""
@@ -207,7 +214,8 @@ def build_manifest(
         environment: tells which Slurm job this process belongs to.
 
     Raises:
-        UsageError: there are no photos, or the manifest that is there is one of other work.
+        UsageError: there are no photos, the table of choices names others, or the manifest that is
+            there is one of other work.
         OutputError: it cannot be written.
     """
     images, out = images.absolute(), out.absolute()
@@ -253,7 +261,7 @@ def _write_once(
 def _write(
     images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
 ) -> None:
-    with SortedRows(list_work(images, out), out, chunk_rows=chunk_rows) as rows:
+    with SortedRows(list_work(images, out, settings.choices), out, chunk_rows=chunk_rows) as rows:
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":
             raise UsageError(

@@ -85,12 +85,13 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         num_tasks: ``None``: by the number of photos.
 
     Raises:
-        UsageError: there are no photos, or ``out`` cannot be used.
+        UsageError: there are no photos, the table of choices names others, or ``out`` cannot be
+            used.
     """
     images, out = images.absolute(), out.absolute()
     if out.exists() and (not out.is_dir() or out.samefile(images)):
         raise UsageError(f"{out}: expected a folder of its own for the results")
-    num_photos = sum(1 for _ in list_work(images, out))
+    num_photos = sum(1 for _ in list_work(images, out, settings.choices))
     num_slices = num_tasks or default_num_tasks(num_photos)
     return FolderPlan(
         images=images,

@@ -66,6 +66,18 @@ def test_only_photos_are_listed(tmp_path: Path) -> None:
     assert [row.num_bytes for row in manifest.photos(0)] == [1, 1, 0, 1]
 
 
+def test_a_table_of_choices_may_name_only_photos_that_are_there(tmp_path: Path) -> None:
+    images = make(tmp_path / "photos", ["a.jpg", "b/c.png"])
+    table = tmp_path / "table.csv"
+    settings = EraseSettings(weights=Path("/w.h5"), segment_options=(f"--choices={table}",))
+    table.write_text("image,number\na.jpg,1\nc.png,1\n")
+    with pytest.raises(UsageError, match=r"table.csv: names 1 photos .*photos: c.png; expected"):
+        build_manifest(images, tmp_path / "out", num_slices=1, settings=settings)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    table.write_text("image,number\na.jpg,1\nb/c.png,1\n")
+    assert build_manifest(images, tmp_path / "out", num_slices=1, settings=settings).num_photos == 2
+
+
 @pytest.mark.parametrize(("num_photos", "num_slices"), [(1, 1), (3, 8), (64, 8), (101, 7)])
 def test_slices_cover_all_photos_once_and_evenly(
     tmp_path: Path, num_photos: int, num_slices: int

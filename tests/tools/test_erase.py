@@ -153,6 +153,7 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("folder", "out", "--weights", "W"), "nothing is selected"),
         (("folder", "out", "--weights", "W", "--all", "--checkpoint", "no.pth"), "no.pth: no such"),
         (("folder", "out", "--weights", "W", "--all", "--choices", "no.csv"), "no.csv"),
+        (("folder", "out", "--weights", "W", "--choices", "t.csv"), "not in"),
         (("folder", "folder", "--weights", "W", "--all"), "a folder of its own"),
         (("folder", "out", "--weights", "W", "--all", "--sbatch", "array=1"), "--tasks"),
         (("folder", "out", "--weights", "W", "--all", "--local", "--time=1"), "--time is for a S"),
@@ -168,6 +169,7 @@ def test_what_cannot_work_is_refused_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Image.fromarray(PHOTO.image).save(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("image,number\nother.png,1\n")
     (tmp_path / "folder").mkdir()
     Image.fromarray(PHOTO.image).save(tmp_path / "folder" / "a.png")
     words = [str(weights) if word == "W" else word for word in arguments]
@@ -179,7 +181,7 @@ def test_what_cannot_work_is_refused_at_once(
         runpy.run_path(str(TOOL), run_name="__main__")
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder", "t.csv"]
 
 
 def test_a_signal_ends_it_without_a_result(tmp_path: Path, weights: Path) -> None:
