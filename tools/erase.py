@@ -31,7 +31,8 @@ from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
 from pconv_hpc.errors import EXIT_DONE, UsageError
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.slurm.erase_folder import FolderPlan, plan_new, plan_rest
 from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.slurm.erase_submission import like_the_last
@@ -85,7 +86,7 @@ def main() -> int:
 
 def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
     fill_settings_of(arguments)  # to fail now if they cannot be
-    find_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
+    check_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(
@@ -169,9 +170,7 @@ def _plan(options: EraseOptions, arguments: argparse.Namespace) -> FolderPlan:
     if manifest is None:
         return plan_new(arguments.images, arguments.out, settings, arguments.tasks)
     rest = read_erase_status(arguments.out).rerun
-    plan = plan_rest(manifest, arguments.images, settings, arguments.tasks, rest)
-    plan.build()  # refuses other work than was begun
-    return plan
+    return plan_rest(manifest, arguments.images, settings, arguments.tasks, rest)
 
 
 def _erase_here(manifest: Manifest) -> int:

@@ -27,7 +27,8 @@ from pconv_hpc.erasing.pairs import Pairing, pair_files
 from pconv_hpc.erasing.segment_files import read_list
 from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.stop_request import StopRequest
 
 _EXAMPLES = """\
@@ -58,7 +59,7 @@ def main() -> int:
         print("none of these photos has a mask: nothing to erase")
         return EXIT_DONE
     weights = arguments.weights or SHIPPED_WEIGHTS
-    find_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
+    check_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
     with StopRequest() as stop:
         return _erase(arguments, weights, settings, pairing, stop)
 

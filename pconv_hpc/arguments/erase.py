@@ -20,7 +20,8 @@ from pconv_hpc.erasing.choices import read_choices
 from pconv_hpc.erasing.manifest import EraseSettings
 from pconv_hpc.erasing.network_files import default_checkpoint, find_config
 from pconv_hpc.errors import UsageError
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 
 Options = list[argparse.Action]
 
@@ -161,7 +162,8 @@ def erase_settings(
             inpaint_options=inpaint_words,
             empty=arguments.empty or (recorded.empty if recorded else "copy"),
         )
-    find_weights(settings.weights)
+        settings = settings.with_capacity_of(recorded) if recorded else settings
+    check_weights(settings.weights)
     if settings.checkpoint is not None and not settings.checkpoint.is_file():
         raise UsageError(f"{settings.checkpoint}: no such checkpoint")
     return settings

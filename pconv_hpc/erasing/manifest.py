@@ -11,11 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pconv_hpc.atomic import atomic_path, write_json
+from pconv_hpc.erasing.capacity import with_capacity, without_capacity
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -54,6 +55,23 @@ class EraseSettings:
     segment_options: tuple[str, ...] = ()
     inpaint_options: tuple[str, ...] = ()
     empty: Empty = "copy"
+
+    @property
+    def without_capacity(self) -> Self:
+        """The settings without threads, batch sizes and device."""
+        return replace(
+            self,
+            segment_options=without_capacity(self.segment_options),
+            inpaint_options=without_capacity(self.inpaint_options),
+        )
+
+    def with_capacity_of(self, recorded: Self) -> Self:
+        """Return the settings with what ``recorded`` has of threads, batch sizes and device too."""
+        return replace(
+            self,
+            segment_options=with_capacity(self.segment_options, recorded.segment_options),
+            inpaint_options=with_capacity(self.inpaint_options, recorded.inpaint_options),
+        )
 
     @property
     def choices(self) -> Path | None:
@@ -202,7 +220,8 @@ def build_manifest(
     """List the photos of a folder and cut the list into slices; do it once.
 
     Of several processes that come at the same time one makes the manifest and the others wait. One
-    that is there is used as it is: photos that were added since are not in it.
+    that is there is used as it is: photos that were added since are not in it. Only threads, batch
+    sizes and device of the settings are put in place of those that it records.
 
     Args:
         images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
@@ -228,7 +247,12 @@ def build_manifest(
     with writing_results(out):
         _write_once(images, out, num_slices, settings, chunk_rows, environment)
     manifest = read_manifest(out)
-    _require_same(manifest, images, num_slices, settings)
+    require_same(manifest, images, num_slices, settings)
+    if settings == manifest.settings:
+        return manifest
+    manifest = replace(manifest, settings=settings)
+    with writing_results(out):
+        _save(manifest)
     return manifest
 
 
@@ -270,21 +294,34 @@ def _write(
             )
         with atomic_path(out / PHOTOS_NAME) as temporary:
             slices = _write_rows(rows, temporary, num_slices)
+    manifest = Manifest(
+        images=images,
+        out=out,
+        inputs=inputs,
+        num_photos=rows.num_rows,
+        num_bytes=rows.num_bytes,
+        slices=tuple(slices),
+        settings=settings,
+    )
+    _save(manifest)
+
+
+def _save(manifest: Manifest) -> None:
     value = {
         "format": "pconv_hpc erase manifest",
         "version": _VERSION,
-        "images": os.fspath(images),
-        "inputs": inputs,
-        "num_photos": rows.num_rows,
-        "total_bytes": rows.num_bytes,
-        "num_slices": num_slices,
-        "settings": settings.to_json(),
+        "images": os.fspath(manifest.images),
+        "inputs": manifest.inputs,
+        "num_photos": manifest.num_photos,
+        "total_bytes": manifest.num_bytes,
+        "num_slices": manifest.num_slices,
+        "settings": manifest.settings.to_json(),
         "slices": [
             {"first": s.first, "num_photos": s.num_photos, "offset": s.offset, "bytes": s.num_bytes}
-            for s in slices
+            for s in manifest.slices
         ],
     }
-    write_json(out / MANIFEST_NAME, value)
+    write_json(manifest.out / MANIFEST_NAME, value)
 
 
 def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
@@ -356,14 +393,17 @@ def _count(value: object) -> int:
     return value
 
 
-def _require_same(
+def require_same(
     manifest: Manifest, images: Path, num_slices: int, settings: EraseSettings
 ) -> None:
-    """Raise ``UsageError`` naming each difference between the recorded work and the given one."""
+    """Raise ``UsageError`` naming each difference between the recorded work and the given one.
+
+    Threads, batch sizes and device may differ.
+    """
     recorded = {"images": str(manifest.images), "slices": manifest.num_slices}
     given = {"images": str(images), "slices": num_slices}
-    recorded |= manifest.settings.to_json()
-    given |= settings.to_json()
+    recorded |= manifest.settings.without_capacity.to_json()
+    given |= settings.without_capacity.to_json()
     differences = [
         f"{name}: {_show(recorded[name])}, now {_show(given[name])}"
         for name in recorded

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest, require_same
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.errors import UsageError
 from pconv_hpc.launch import shell_line
@@ -41,7 +41,7 @@ class FolderPlan:
     to_do: Sequence[int]
 
     def build(self) -> Manifest:
-        """Write the manifest, or read the one that is there.
+        """Write the manifest, or record in the one that is there what may change in it.
 
         Raises:
             UsageError: the one that is there is one of other work.
@@ -110,7 +110,7 @@ def plan_rest(
     num_tasks: int | None,
     to_do: Sequence[int],
 ) -> FolderPlan:
-    """Return the plan for a folder that was begun; ``build`` refuses other work than it records.
+    """Return the plan for a folder that was begun.
 
     Args:
         manifest: of the folder.
@@ -118,12 +118,17 @@ def plan_rest(
         settings: what is done to each photo.
         num_tasks: ``None``: as many as there are.
         to_do: the slices that are unfinished, and nobody's.
+
+    Raises:
+        UsageError: other work was begun there.
     """
+    images, num_slices = images.absolute(), num_tasks or manifest.num_slices
+    require_same(manifest, images, num_slices, settings)
     return FolderPlan(
-        images=images.absolute(),
+        images=images,
         out=manifest.out,
         num_photos=manifest.num_photos,
-        num_slices=num_tasks or manifest.num_slices,
+        num_slices=num_slices,
         settings=settings,
         to_do=to_do,
     )

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,29 @@ def test_a_manifest_is_kept_and_other_work_is_refused(tmp_path: Path) -> None:
     ):
         assert text in str(caught.value)
     assert "images" not in str(caught.value)
+
+
+def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
+    images, out = make(tmp_path / "photos", ["a.jpg"]), tmp_path / "out"
+    first = replace(SETTINGS, segment_options=("--all", "--batch-size=9", "--device=cuda:1"))
+    build_manifest(images, out, num_slices=2, settings=first)
+    less = replace(
+        SETTINGS,
+        segment_options=("--all", "--batch-size=2", "--threads=1"),
+        inpaint_options=("--batch-size=1", "--threads=1"),
+    )
+    manifest = build_manifest(images, out, num_slices=2, settings=less)
+    assert manifest.settings == less
+    assert read_manifest(out) == manifest
+    assert names_of(manifest) == [["a.jpg"], []]
+    assert less.with_capacity_of(first).segment_options == (
+        *less.segment_options,
+        "--device=cuda:1",
+    )
+    other = replace(less, inpaint_options=("--batch-size=1", "--rim=2"))
+    with pytest.raises(UsageError, match="inpaint_options: none, now --rim=2\n"):
+        build_manifest(images, out, num_slices=2, settings=other)
+    assert read_manifest(out) == manifest
 
 
 def test_settings_are_recorded(tmp_path: Path) -> None:
