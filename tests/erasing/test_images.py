@@ -1,6 +1,7 @@
 """Photos for editing: read, changed in a hole and written, everything else stays."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,37 @@ def test_png_keeps_text_and_gamma_of_16_bits(tmp_path: Path) -> None:
     with Image.open(tmp_path / "erased.png") as new:
         assert new.info["icc_profile"] == ICC
         assert round(new.info["dpi"][0]) == 200
+
+
+def test_jpeg_keeps_iptc_and_no_thumbnail_of_photoshop(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    caption = b"\x1c\x02\x78\0\x05A day"  # of an odd length
+    preview = b"\x1c\x02\xca\0\x07" + b"preview"
+    resources = b"".join(
+        b"8BIM" + struct.pack(">HHI", code, 0, len(body)) + body + bytes(len(body) % 2)
+        for code, body in ((0x0409, b"thumbnail"), (0x0404, caption + preview), (0x040C, b"other"))
+    )
+    body = b"Photoshop 3.0\0" + resources
+    extra = b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body
+    Image.fromarray(pixels(3, np.uint8)).save(path, extra=extra, exif=exif_with_everything())
+    with Image.open(path) as image:
+        assert sorted(image.info["photoshop"]) == [0x0404, 0x0409, 0x040C]
+    edited(path)
+    with Image.open(tmp_path / "erased.jpg") as image:
+        assert image.info["photoshop"] == {0x0404: caption}
+        assert image.getexif()[0x010F] == "A camera"
+
+
+def test_jpeg_keeps_iptc_that_fills_its_segment(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    text = b"\x1c\x02\x78" + struct.pack(">H", 32000) + b"x" * 32000
+    rest = 65533 - 14 - 12 - len(text) - 5
+    text += b"\x1c\x02\x69" + struct.pack(">H", rest) + b"y" * rest
+    body = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(text)) + text
+    Image.fromarray(pixels(3, np.uint8)).save(path, extra=b"\xff\xed\xff\xff" + body)
+    edited(path)
+    with Image.open(tmp_path / "erased.jpg") as image:
+        assert image.info["photoshop"] == {0x0404: text}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
