@@ -12,10 +12,11 @@ from pconv_hpc.erasing.color import Color
 from pconv_hpc.erasing.exif import without_thumbnail
 from pconv_hpc.erasing.iptc import without_preview
 from pconv_hpc.erasing.photo import Photo
+from pconv_hpc.erasing.xmp import without_pictures
 
 _COLORS: dict[str, Color] = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
 _UNSUBSAMPLED = 0
-_KEPT = ("icc_profile", "xmp", "comment")
+_KEPT = ("icc_profile", "comment")
 _MAX_DPI = 65535
 _MAX_SEGMENT_BYTES = 65535
 _PHOTOSHOP = b"Photoshop 3.0\0"
@@ -62,6 +63,8 @@ def _save_options(image: Image.Image) -> dict[str, Any]:
         # photos: neither must lose more colour.
         options["subsampling"] = _UNSUBSAMPLED if keep_rgb or sampling == -1 else sampling
         options["keep_rgb"] = keep_rgb
+    if image.info.get("xmp"):
+        options["xmp"] = without_pictures(image.info["xmp"])
     iptc = image.info.get("photoshop", {}).get(_IPTC_RESOURCE)
     if iptc:
         options["extra"] = _iptc_segment(without_preview(iptc))
