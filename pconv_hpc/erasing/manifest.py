@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pconv_hpc.atomic import atomic_path, write_json
-from pconv_hpc.erasing.capacity import with_capacity, without_capacity
+from pconv_hpc.erasing.capacity import without_capacity
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -63,14 +63,6 @@ class EraseSettings:
             self,
             segment_options=without_capacity(self.segment_options),
             inpaint_options=without_capacity(self.inpaint_options),
-        )
-
-    def with_capacity_of(self, recorded: Self) -> Self:
-        """Return the settings with what ``recorded`` has of threads, batch sizes and device too."""
-        return replace(
-            self,
-            segment_options=with_capacity(self.segment_options, recorded.segment_options),
-            inpaint_options=with_capacity(self.inpaint_options, recorded.inpaint_options),
         )
 
     @property

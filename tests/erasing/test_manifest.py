@@ -196,10 +196,6 @@ def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
     assert manifest.settings == less
     assert read_manifest(out) == manifest
     assert names_of(manifest) == [["a.jpg"], []]
-    assert less.with_capacity_of(first).segment_options == (
-        *less.segment_options,
-        "--device=cuda:1",
-    )
     other = replace(less, inpaint_options=("--batch-size=1", "--rim=2"))
     with pytest.raises(UsageError, match="inpaint_options: none, now --rim=2\n"):
         build_manifest(images, out, num_slices=2, settings=other)

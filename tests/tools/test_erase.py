@@ -291,6 +291,13 @@ def test_a_folder_is_interrupted_and_continued_and_every_photo_accounted_for(
     other = erase(*work, "--classes", "circle")
     assert other.returncode == 2
     assert "segment_options: --classes=star, now --classes=circle" in other.stderr
+    other = erase(photos, out, "--empty", "skip", "--local")
+    assert other.returncode == 2
+    assert "empty: copy, now skip" in other.stderr
+    recorded = (out / "manifest.json").read_bytes()
+    rest = erase(photos, out, "--weights", weights, "--threads", 2, "--local", "--dry-run")
+    assert rest.returncode == 0, rest.stderr
+    assert (out / "manifest.json").read_bytes() == recorded
 
 
 def test_what_a_stage_refuses_is_told_here(tmp_path: Path, weights: Path) -> None:
