@@ -68,7 +68,11 @@ def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("images", type=Path, help="photo, or folder of photos")
     parser.add_argument("masks", type=Path, help="mask, or folder of masks; white = erase")
-    parser.add_argument("out", type=Path, help="folder for the results; for one photo, or a file")
+    parser.add_argument(
+        "out",
+        type=Path,
+        help="folder for the results; for one photo also a file name with its suffix",
+    )
     add_weights_option(parser)
     add_filling_options(parser)
     add_list_and_ledger_options(parser)
