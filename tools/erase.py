@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from pconv_hpc import cli
@@ -24,6 +25,7 @@ from pconv_hpc.arguments.erase import (
     erase_settings,
     refuse_given,
 )
+from pconv_hpc.arguments.given import parse_noting_given
 from pconv_hpc.arguments.inpaint import fill_settings_of
 from pconv_hpc.arguments.sbatch import sbatch_options_of
 from pconv_hpc.arguments.segment import selection_of
@@ -31,7 +33,8 @@ from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
 from pconv_hpc.errors import EXIT_DONE, UsageError
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.slurm.erase_folder import FolderPlan, plan_new, plan_rest
 from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.slurm.erase_submission import like_the_last
@@ -70,7 +73,7 @@ def main() -> int:
         help="result (default: NAME_erased beside the photo); for a folder a new folder",
     )
     options = add_erase_options(parser)
-    arguments = parser.parse_args()
+    arguments, given = parse_noting_given(parser, options.recorded)
     is_tar = arguments.images.suffix.lower() == ".tar"
     if arguments.images.is_file() and not is_tar:
         refuse_given(options.folder, arguments, "a folder, and this is one photo")
@@ -80,12 +83,12 @@ def main() -> int:
     refuse_given(options.photo, arguments, "one photo, and this is a folder")
     if arguments.out is None:
         raise UsageError("expected FOLDER OUT: name a folder for the results")
-    return _erase_folder(options, arguments)
+    return _erase_folder(options, arguments, given)
 
 
 def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
     fill_settings_of(arguments)  # to fail now if they cannot be
-    find_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
+    check_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(
@@ -123,14 +126,16 @@ def _open_picture(path: Path) -> None:
         print(f"--show: {program} cannot be run ({error.strerror})", file=sys.stderr)
 
 
-def _erase_folder(options: EraseOptions, arguments: argparse.Namespace) -> int:
+def _erase_folder(
+    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
+) -> int:
     sbatch_options = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if "array" in sbatch_options:
         raise UsageError("--sbatch array=…: --tasks and --max-running say that")
     here = arguments.local or not should_submit(os.environ)
     if here:
         _refuse_options_of_jobs(sbatch_options, arguments)
-    plan = _plan(options, arguments)
+    plan = _plan(options, arguments, given)
     submission = like_the_last(
         plan.out,
         plan.to_do,
@@ -161,17 +166,17 @@ def _refuse_options_of_jobs(sbatch_options: dict[str, str], arguments: argparse.
         )
 
 
-def _plan(options: EraseOptions, arguments: argparse.Namespace) -> FolderPlan:
+def _plan(
+    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
+) -> FolderPlan:
     """Return the plan for a new folder, or for what is left of one."""
     has_manifest = (arguments.out / MANIFEST_NAME).exists()
     manifest = read_manifest(arguments.out) if has_manifest else None
-    settings = erase_settings(options, arguments, manifest.settings if manifest else None)
+    settings = erase_settings(options, arguments, given, manifest.settings if manifest else None)
     if manifest is None:
         return plan_new(arguments.images, arguments.out, settings, arguments.tasks)
     rest = read_erase_status(arguments.out).rerun
-    plan = plan_rest(manifest, arguments.images, settings, arguments.tasks, rest)
-    plan.build()  # refuses other work than was begun
-    return plan
+    return plan_rest(manifest, arguments.images, settings, arguments.tasks, rest)
 
 
 def _erase_here(manifest: Manifest) -> int:

@@ -27,7 +27,8 @@ from pconv_hpc.erasing.pairs import Pairing, pair_files
 from pconv_hpc.erasing.segment_files import read_list
 from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.stop_request import StopRequest
 
 _EXAMPLES = """\
@@ -58,7 +59,7 @@ def main() -> int:
         print("none of these photos has a mask: nothing to erase")
         return EXIT_DONE
     weights = arguments.weights or SHIPPED_WEIGHTS
-    find_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
+    check_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
     with StopRequest() as stop:
         return _erase(arguments, weights, settings, pairing, stop)
 
@@ -67,7 +68,11 @@ def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("images", type=Path, help="photo, or folder of photos")
     parser.add_argument("masks", type=Path, help="mask, or folder of masks; white = erase")
-    parser.add_argument("out", type=Path, help="folder for the results; for one photo, or a file")
+    parser.add_argument(
+        "out",
+        type=Path,
+        help="folder for the results; for one photo also a file name with its suffix",
+    )
     add_weights_option(parser)
     add_filling_options(parser)
     add_list_and_ledger_options(parser)

@@ -28,7 +28,7 @@ from pconv_hpc.arguments.segment import (
     add_selection_options,
     selection_of,
 )
-from pconv_hpc.erasing.choices import Choices, read_choices
+from pconv_hpc.erasing.choices import Choices, read_choices, refuse_unknown
 from pconv_hpc.erasing.segment_files import Places, find_photos, places, read_list
 from pconv_hpc.erasing.stage_ledger import StageLedger
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
@@ -56,7 +56,6 @@ _EXAMPLES = """\
   # another network
   python tools/segment.py photos found --config my_config.py --checkpoint my_weights.pth --all
 """
-_SHOWN = 5  # names of a long list
 
 
 def main() -> int:
@@ -98,13 +97,10 @@ def _photos(arguments: argparse.Namespace, chosen: set[str]) -> list[Places]:
         folder, images = arguments.images, read_list(arguments.files_from, arguments.images)
     else:
         folder, images = find_photos(arguments.images, arguments.out)
-        unknown = sorted(chosen - set(images))
-        if unknown:
-            more = ", ..." if len(unknown) > _SHOWN else ""
-            raise UsageError(
-                f"{arguments.choices}: names {len(unknown)} photos that are not in {folder}: "
-                f"{', '.join(unknown[:_SHOWN])}{more}"
-            )
+        unknown = chosen - set(images)
+        if arguments.images.is_file():  # the table may be one for the whole folder
+            unknown = {image for image in unknown if not (folder / image).is_file()}
+        refuse_unknown(arguments.choices, unknown, folder)
     return [places(folder, image, arguments.out) for image in images]
 
 

@@ -1,6 +1,7 @@
 """The options of ``tools/erase.py``, and the work on a folder that they describe."""
 
 import argparse
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,14 @@ from pconv_hpc.arguments.segment import (
     add_selection_options,
     selection_of,
 )
-from pconv_hpc.arguments.words import option_words
+from pconv_hpc.arguments.words import option_words, words_of
+from pconv_hpc.erasing.capacity import capacity_of
 from pconv_hpc.erasing.choices import read_choices
 from pconv_hpc.erasing.manifest import EraseSettings
 from pconv_hpc.erasing.network_files import default_checkpoint, find_config
 from pconv_hpc.errors import UsageError
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS, find_weights
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
 
 Options = list[argparse.Action]
 
@@ -52,6 +55,12 @@ class EraseOptions:
     inpaint: Options
     photo: Options
     folder: Options
+
+    @property
+    def recorded(self) -> Options:
+        """What a manifest records."""
+        empty = [option for option in self.folder if option.dest == "empty"]
+        return [*self.segment, *self.inpaint, *empty]
 
     def segment_words(self, arguments: argparse.Namespace) -> list[str]:
         """Return what ``tools/segment.py`` is handed on."""
@@ -130,45 +139,72 @@ def refuse_given(options: Options, arguments: argparse.Namespace, purpose: str) 
 
 
 def erase_settings(
-    options: EraseOptions, arguments: argparse.Namespace, recorded: EraseSettings | None
+    options: EraseOptions,
+    arguments: argparse.Namespace,
+    given: Collection[str],
+    recorded: EraseSettings | None,
 ) -> EraseSettings:
     """Return what is to be done to each photo of a folder, after checks that need no network.
 
     Args:
         options: what ``add_erase_options`` returned.
         arguments: what was parsed.
-        recorded: what a manifest that is there says; taken where nothing was given.
+        given: which options were given, as ``parse_noting_given`` says it.
+        recorded: what a manifest that is there says. Without a selection every option that was not
+            given is taken from it, and with one only the weights, what becomes of photos with
+            nothing to erase, and what a GPU and a node can hold.
 
     Raises:
         UsageError: something is missing, or nothing is selected.
     """
     fill_settings_of(arguments)  # to fail now if they cannot be
-    segment = _without_named(options.segment)
-    inpaint = _without_named(options.inpaint)
-    segment_words = tuple(option_words(segment, arguments, prefix="segment-"))
-    inpaint_words = tuple(option_words(inpaint, arguments, prefix="inpaint-"))
-    named = [getattr(arguments, name) for name in _KEPT_BY_NAME]
-    if recorded is not None and not (segment_words or inpaint_words or any(named)):
-        settings = recorded
-    else:
+    segment, inpaint = (
+        (recorded.segment_options, recorded.inpaint_options) if recorded else ((), ())
+    )
+    if recorded is None or _has_selection(arguments):
         _require_selection(arguments)
-        weights = arguments.weights or (recorded.weights if recorded else SHIPPED_WEIGHTS)
-        settings = EraseSettings(
-            weights=weights.absolute(),
-            checkpoint=_checkpoint(arguments).absolute(),
-            config=_config(arguments.config),
-            segment_options=segment_words,
-            inpaint_options=inpaint_words,
-            empty=arguments.empty or (recorded.empty if recorded else "copy"),
-        )
-    find_weights(settings.weights)
+        segment, inpaint = capacity_of(segment), capacity_of(inpaint)
+        checkpoint: Path | None = _checkpoint(arguments)
+        config = _config(arguments.config)
+    else:
+        checkpoint = arguments.checkpoint or recorded.checkpoint
+        config = _config(arguments.config) or recorded.config
+    weights = arguments.weights or (recorded.weights if recorded else SHIPPED_WEIGHTS)
+    settings = EraseSettings(
+        weights=weights.absolute(),
+        checkpoint=checkpoint and checkpoint.absolute(),
+        config=config,
+        segment_options=_words(options.segment, arguments, given, segment, "segment-"),
+        inpaint_options=_words(options.inpaint, arguments, given, inpaint, "inpaint-"),
+        empty=arguments.empty or (recorded.empty if recorded else "copy"),
+    )
+    check_weights(settings.weights)
     if settings.checkpoint is not None and not settings.checkpoint.is_file():
         raise UsageError(f"{settings.checkpoint}: no such checkpoint")
     return settings
 
 
-def _without_named(options: Options) -> Options:
-    return [option for option in options if option.dest not in _KEPT_BY_NAME]
+def _words(
+    options: Options,
+    arguments: argparse.Namespace,
+    given: Collection[str],
+    recorded: Sequence[str],
+    prefix: str,
+) -> tuple[str, ...]:
+    """Return a stage's options as they were given, and those that were not as they are recorded."""
+    words: list[str] = []
+    for option in options:
+        if option.dest in _KEPT_BY_NAME:
+            continue
+        if option.dest in given:
+            words += option_words([option], arguments, prefix=prefix)
+        else:
+            words += words_of(option, recorded, prefix=prefix)
+    return tuple(words)
+
+
+def _has_selection(arguments: argparse.Namespace) -> bool:
+    return arguments.choices is not None or not selection_of(arguments).is_empty
 
 
 def _require_selection(arguments: argparse.Namespace) -> None:

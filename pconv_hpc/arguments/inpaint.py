@@ -84,9 +84,16 @@ def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
 
 
 def fill_settings_of(arguments: argparse.Namespace) -> FillSettings:
-    """Return the settings that the options of ``add_filling_options`` describe."""
+    """Return the settings that the options of ``add_filling_options`` describe.
+
+    Without ``--working-size`` the network's own is to be put in place of theirs.
+
+    Raises:
+        UsageError: one of them cannot be used.
+    """
     return FillSettings(
         strategy=arguments.strategy,
+        working_size=arguments.working_size or FillSettings.working_size,
         context=arguments.context,
         max_reduction=arguments.max_reduction,
         rim=arguments.rim,

@@ -24,7 +24,7 @@ def option_words(
         value = getattr(namespace, option.dest)
         if value == option.default or value is None:
             continue
-        name = f"--{option.option_strings[-1].removeprefix('--').removeprefix(prefix)}"
+        name = _name(option, prefix)
         if value is True:
             words.append(name)
         elif isinstance(value, list):
@@ -32,6 +32,16 @@ def option_words(
         else:
             words.append(f"{name}={_text(value)}")
     return words
+
+
+def words_of(option: argparse.Action, words: Iterable[str], *, prefix: str = "") -> list[str]:
+    """Return those of ``option_words``' words that are of one option."""
+    name = _name(option, prefix)
+    return [word for word in words if word.partition("=")[0] == name]
+
+
+def _name(option: argparse.Action, prefix: str) -> str:
+    return f"--{option.option_strings[-1].removeprefix('--').removeprefix(prefix)}"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pconv_hpc.errors import UsageError
 
 COLUMNS = ("image", "click", "number", "class", "box")
 _MAX_FIELD_CHARACTERS = 1 << 16
+_SHOWN = 5  # names of a long list
 
 
 class Choices:
@@ -103,6 +104,16 @@ def read_choices(path: Path, defaults: Selection) -> dict[str, tuple[Selection, 
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a table of comma-separated values ({error})") from error
     return lines
+
+
+def refuse_unknown(path: Path, unknown: Collection[str], images: Path) -> None:
+    """Raise ``UsageError`` if a table names photos that are unknown in ``images``."""
+    if unknown:
+        more = ", ..." if len(unknown) > _SHOWN else ""
+        raise UsageError(
+            f"{path}: names {len(unknown)} photos that are not in {images}: "
+            f"{', '.join(sorted(unknown)[:_SHOWN])}{more}; expected paths relative to it"
+        )
 
 
 def _check_header(path: Path, header: Sequence[str] | None) -> None:

@@ -39,7 +39,7 @@ def to_rgb(pixels: np.ndarray, color: Color, alpha: Alpha, icc_profile: bytes | 
         rgb = colorants.astype(np.float32) / maximum
         if color == "gray":
             rgb = np.repeat(rgb, 3, axis=2)
-    if alpha in ("none", "ignored"):
+    if not _shows_white(color, alpha):
         return rgb
     opacity = pixels[..., -1:].astype(np.float32) / maximum
     if alpha == "straight":
@@ -56,6 +56,8 @@ def from_rgb(
 ) -> np.ndarray:
     """Convert RGB pixels to colorants as they are stored; the inverse of ``to_rgb``.
 
+    Where a stored pixel lets too much white through for a colour, the nearest it can show is taken.
+
     Args:
         rgb: float32 (N, 3); clipped to [0, 1].
         stored: the stored pixels (N, C) to be replaced; their alpha and dtype are kept.
@@ -66,6 +68,9 @@ def from_rgb(
     """
     maximum = np.iinfo(stored.dtype).max
     rgb = np.clip(rgb, 0, 1)
+    opacity = stored[:, -1:].astype(np.float32) / maximum
+    if _shows_white(color, alpha):
+        rgb = _without_white(rgb, opacity, alpha)
     if color == "cmyk":
         colorants = _to_cmyk(rgb, icc_profile)
     elif color == "gray":
@@ -73,10 +78,23 @@ def from_rgb(
     else:
         colorants = rgb
     if alpha == "premultiplied":
-        colorants = colorants * (stored[:, -1:].astype(np.float32) / maximum)
+        colorants = np.minimum(colorants, opacity)
     result = stored.copy()
     result[:, : NUM_COLORANTS[color]] = np.rint(colorants * maximum)
     return result
+
+
+def _shows_white(color: Color, alpha: Alpha) -> bool:
+    """Return whether white is to be added behind colorants; premultiplied inks thin out to it."""
+    return alpha == "straight" or (alpha == "premultiplied" and color != "cmyk")
+
+
+def _without_white(rgb: np.ndarray, opacity: np.ndarray, alpha: Alpha) -> np.ndarray:
+    """Take the white behind pixels (N, 3) away; those that show nothing else keep their colour."""
+    own = np.clip(rgb - (1 - opacity), 0, opacity)
+    if alpha == "premultiplied":
+        return own
+    return np.divide(own, opacity, out=rgb.copy(), where=opacity > 0)
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:

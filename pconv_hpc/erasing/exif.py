@@ -1,18 +1,20 @@
 """EXIF blocks kept byte for byte, but for the thumbnail, which still shows what was erased."""
 
 import struct
+from collections.abc import Sequence
 
 _PREFIX = b"Exif\0\0"
 _ENTRY_BYTES = 12
-_THUMBNAIL_OFFSET_TAG, _THUMBNAIL_LENGTH_TAG = 0x0201, 0x0202
+# Where a thumbnail lies, and how long it is: as a JPEG, or in strips of plain pixels.
+_RANGE_TAGS = ((0x0201, 0x0202), (0x0111, 0x0117))
 _SHORT = 3
 
 
 def without_thumbnail(exif: bytes) -> bytes:
     """Return an EXIF block without its thumbnail; nothing in it moves, maker notes stay whole.
 
-    The first directory's link to the thumbnail's directory is cut and the thumbnail's bytes are
-    set to 0. A block too broken to follow is returned as it is.
+    The first directory's link to the thumbnail's directory is cut and the thumbnail's bytes, a JPEG
+    or strips of pixels, are set to 0. A block too broken to follow is returned as it is.
     """
     start = len(_PREFIX) if exif.startswith(_PREFIX) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])
@@ -26,21 +28,39 @@ def without_thumbnail(exif: bytes) -> bytes:
         if second == 0:
             return exif
         struct.pack_into(f"{order}I", block, link, 0)
-        entries = _read_entries(block, second, order)
+        ranges = _thumbnail_ranges(block, second, order)
     except struct.error:
         return exif
-    offset, length = entries.get(_THUMBNAIL_OFFSET_TAG), entries.get(_THUMBNAIL_LENGTH_TAG)
-    if offset and length and offset + length <= len(block):
-        block[offset : offset + length] = bytes(length)
+    cleared = 0
+    for first, last in sorted(ranges):
+        if first > 0 and last <= len(block):
+            cleared = max(cleared, first)  # a hostile block names one range again and again
+            block[cleared:last] = bytes(max(last - cleared, 0))
+            cleared = max(cleared, last)
     return exif[:start] + bytes(block)
 
 
-def _read_entries(block: bytearray, directory: int, order: str) -> dict[int, int]:
-    """Return the single numbers of a directory: ``{tag: value}``."""
+def _thumbnail_ranges(block: bytearray, directory: int, order: str) -> list[tuple[int, int]]:
+    """Return where the bytes of a directory's thumbnail begin and end."""
     entries = {}
     for index in range(struct.unpack_from(f"{order}H", block, directory)[0]):
         position = directory + 2 + _ENTRY_BYTES * index
-        tag, kind = struct.unpack_from(f"{order}HH", block, position)
-        width = "H" if kind == _SHORT else "I"
-        entries[tag] = struct.unpack_from(f"{order}{width}", block, position + 8)[0]
-    return entries
+        entries[struct.unpack_from(f"{order}H", block, position)[0]] = position
+    ranges = []
+    for offset_tag, length_tag in _RANGE_TAGS:
+        if offset_tag in entries and length_tag in entries:
+            offsets = _numbers(block, entries[offset_tag], order)
+            lengths = _numbers(block, entries[length_tag], order)
+            ranges += [(first, first + n) for first, n in zip(offsets, lengths, strict=False)]
+    return ranges
+
+
+def _numbers(block: bytearray, position: int, order: str) -> Sequence[int]:
+    """Return the numbers of the entry at ``position``."""
+    kind, count = struct.unpack_from(f"{order}HI", block, position + 2)
+    width, size = ("H", 2) if kind == _SHORT else ("I", 4)
+    start = position + 8
+    if count * size > 4:
+        (start,) = struct.unpack_from(f"{order}I", block, start)
+        count = min(count, (len(block) - start) // size)
+    return struct.unpack_from(f"{order}{count}{width}", block, start) if count > 0 else ()

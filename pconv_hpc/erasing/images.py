@@ -58,7 +58,8 @@ def write_photo(photo: Photo, path: Path) -> None:
 def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
     """Read a mask file, white = erase, in any format that photos are decoded from.
 
-    At least half of full brightness counts as white; what is transparent counts as black.
+    At least half of full brightness in the brightest channel counts as white, so pure red does too;
+    what is transparent counts as black.
 
     Returns:
         bool (H, W), true where to erase, upright.
@@ -66,9 +67,10 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray
     Raises:
         ImageError: it is unreadable, or has marks of which none is white.
     """
-    brightness = _brightness_over_black(path, max_pixels)
-    if brightness is None:
-        brightness = decode_rgb(path, max_pixels=max_pixels)[..., 1]
+    rgb = _rgb_over_black(path, max_pixels)
+    if rgb is None:
+        rgb = decode_rgb(path, max_pixels=max_pixels)
+    brightness = np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
     brightest = int(brightness.max())
     if 0 < brightest < _WHITE:
         raise ImageError(
@@ -78,12 +80,12 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray
     return np.asarray(brightness >= _WHITE)
 
 
-def _brightness_over_black(path: Path, max_pixels: int) -> np.ndarray | None:
-    """Return how bright an 8-bit image with transparency is, upright; ``None`` for others."""
+def _rgb_over_black(path: Path, max_pixels: int) -> np.ndarray | None:
+    """Return an 8-bit image with transparency as upright RGB; ``None`` for others."""
     with open_image(path, max_pixels) as image:
         if not image.has_transparency_data or image.mode.startswith("I"):
             return None
         shown = Image.new("RGBA", image.size, (0, 0, 0, 255))
         shown.alpha_composite(image.convert("RGBA"))
         # only now: Pillow turns a TIFF while it loads, and then says it is upright
-        return upright_view(np.asarray(shown.convert("L")), exif_orientation(image))
+        return upright_view(np.asarray(shown)[..., :3], exif_orientation(image))

@@ -11,11 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 from pconv_hpc.atomic import atomic_path, remove_unfinished, write_json
+from pconv_hpc.erasing.capacity import without_capacity
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -29,6 +30,7 @@ _MAX_MANIFEST_BYTES = 64 << 20
 # What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
 _BYTES_EACH = 64 << 10
 _MAX_WAIT_S = 15.0
+_CHOICES = "--choices="
 
 Empty = Literal["copy", "skip"]
 Inputs = Literal["folder", "tar"]
@@ -53,6 +55,21 @@ class EraseSettings:
     segment_options: tuple[str, ...] = ()
     inpaint_options: tuple[str, ...] = ()
     empty: Empty = "copy"
+
+    @property
+    def without_capacity(self) -> Self:
+        """The settings without threads, batch sizes and device."""
+        return replace(
+            self,
+            segment_options=without_capacity(self.segment_options),
+            inpaint_options=without_capacity(self.inpaint_options),
+        )
+
+    @property
+    def choices(self) -> Path | None:
+        """The table of what to select in which photo; ``None``: there is none."""
+        words = [word for word in self.segment_options if word.startswith(_CHOICES)]
+        return Path(words[-1].removeprefix(_CHOICES)) if words else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON's types."""
@@ -195,7 +212,8 @@ def build_manifest(
     """List the photos of a folder and cut the list into slices; do it once.
 
     Of several processes that come at the same time one makes the manifest and the others wait. One
-    that is there is used as it is: photos that were added since are not in it.
+    that is there is used as it is: photos that were added since are not in it. Only threads, batch
+    sizes and device of the settings are put in place of those that it records.
 
     Args:
         images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
@@ -207,7 +225,8 @@ def build_manifest(
         environment: tells which Slurm job this process belongs to.
 
     Raises:
-        UsageError: there are no photos, or the manifest that is there is one of other work.
+        UsageError: there are no photos, the table of choices names others, or the manifest that is
+            there is one of other work.
         OutputError: it cannot be written.
     """
     images, out = images.absolute(), out.absolute()
@@ -219,7 +238,12 @@ def build_manifest(
     with writing_results(out):
         _write_once(images, out, num_slices, settings, chunk_rows, environment)
     manifest = read_manifest(out)
-    _require_same(manifest, images, num_slices, settings)
+    require_same(manifest, images, num_slices, settings)
+    if settings == manifest.settings:
+        return manifest
+    manifest = replace(manifest, settings=settings)
+    with writing_results(out):
+        _save(manifest)
     return manifest
 
 
@@ -262,7 +286,7 @@ def _write_once(
 def _write(
     images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
 ) -> None:
-    with SortedRows(list_work(images, out), out, chunk_rows=chunk_rows) as rows:
+    with SortedRows(list_work(images, out, settings.choices), out, chunk_rows=chunk_rows) as rows:
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":
             raise UsageError(
@@ -271,21 +295,34 @@ def _write(
             )
         with atomic_path(out / PHOTOS_NAME) as temporary:
             slices = _write_rows(rows, temporary, num_slices)
+    manifest = Manifest(
+        images=images,
+        out=out,
+        inputs=inputs,
+        num_photos=rows.num_rows,
+        num_bytes=rows.num_bytes,
+        slices=tuple(slices),
+        settings=settings,
+    )
+    _save(manifest)
+
+
+def _save(manifest: Manifest) -> None:
     value = {
         "format": "pconv_hpc erase manifest",
         "version": _VERSION,
-        "images": os.fspath(images),
-        "inputs": inputs,
-        "num_photos": rows.num_rows,
-        "total_bytes": rows.num_bytes,
-        "num_slices": num_slices,
-        "settings": settings.to_json(),
+        "images": os.fspath(manifest.images),
+        "inputs": manifest.inputs,
+        "num_photos": manifest.num_photos,
+        "total_bytes": manifest.num_bytes,
+        "num_slices": manifest.num_slices,
+        "settings": manifest.settings.to_json(),
         "slices": [
             {"first": s.first, "num_photos": s.num_photos, "offset": s.offset, "bytes": s.num_bytes}
-            for s in slices
+            for s in manifest.slices
         ],
     }
-    write_json(out / MANIFEST_NAME, value)
+    write_json(manifest.out / MANIFEST_NAME, value)
 
 
 def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
@@ -357,14 +394,17 @@ def _count(value: object) -> int:
     return value
 
 
-def _require_same(
+def require_same(
     manifest: Manifest, images: Path, num_slices: int, settings: EraseSettings
 ) -> None:
-    """Raise ``UsageError`` naming each difference between the recorded work and the given one."""
+    """Raise ``UsageError`` naming each difference between the recorded work and the given one.
+
+    Threads, batch sizes and device may differ.
+    """
     recorded = {"images": str(manifest.images), "slices": manifest.num_slices}
     given = {"images": str(images), "slices": num_slices}
-    recorded |= manifest.settings.to_json()
-    given |= settings.to_json()
+    recorded |= manifest.settings.without_capacity.to_json()
+    given |= settings.without_capacity.to_json()
     differences = [
         f"{name}: {_show(recorded[name])}, now {_show(given[name])}"
         for name in recorded

@@ -14,6 +14,7 @@ from pconv_hpc.erasing.answers import answered_instances, describe_instances
 from pconv_hpc.erasing.instances import PhotoInstances, read_instances
 from pconv_hpc.erasing.mask_shaping import MaskShape, erase_mask
 from pconv_hpc.erasing.overlay import draw_overlay
+from pconv_hpc.erasing.result_path import result_path
 from pconv_hpc.erasing.segment_files import Places, places
 from pconv_hpc.erasing.stage_process import run_stage
 from pconv_hpc.errors import UsageError
@@ -31,19 +32,12 @@ def output_path(photo: Path, out: Path | None, *, overwrite: bool) -> Path:
         overwrite: whether there may be something already.
 
     Raises:
-        UsageError: there is something already, or the suffix asks for another format.
+        UsageError: there is something already, or ``result_path`` refuses ``out``.
     """
     if out is None:
         output = photo.with_name(f"{photo.stem}_erased{photo.suffix}")
-    elif out.is_dir() or not out.suffix:
-        output = out / photo.name
-    elif out.suffix.lower() == photo.suffix.lower():
-        output = out
     else:
-        raise UsageError(
-            f"{out}: a result has its photo's format; expected a name that ends in "
-            f"{photo.suffix}, or a folder"
-        )
+        output = result_path(photo, out)
     if output.exists() and (output.samefile(photo) or not overwrite):
         hint = "name another" if output.samefile(photo) else "add --overwrite, or name another"
         raise UsageError(f"{output}: is there already; {hint}")

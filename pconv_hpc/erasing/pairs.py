@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pconv_hpc.erasing.images import MASK_SUFFIXES, PHOTO_SUFFIXES
 from pconv_hpc.erasing.jobs import Job
+from pconv_hpc.erasing.result_path import result_path
 from pconv_hpc.errors import UsageError
 
 _MASK_ENDING = "_mask"
@@ -34,7 +35,7 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
     ``a/photo.jpg`` in the folder ``images`` belongs to ``a/photo.jpg.png``, ``a/photo.png`` (any
     suffix) or ``a/photo_mask.png`` in ``masks``, the first of these that is there; its result is
     ``a/photo.jpg`` in ``out``. Hidden files are left out. Both may also be a single file; then
-    ``out`` is a file if it has the photo's suffix, and else a folder.
+    ``out`` is a file name with the photo's suffix, or a folder.
 
     ``only`` restricts a folder to these photos, by relative path. That none of them has a mask is
     no error then, and masks of other photos are not mentioned. Only folders in which masks of these
@@ -49,7 +50,7 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
     if images.is_file() != masks.is_file():
         raise UsageError(f"{images} and {masks}: expected two files or two folders")
     if images.is_file():
-        output = out if out.suffix.lower() == images.suffix.lower() else out / images.name
+        output = result_path(images, out)
         _refuse_same(output, images, masks)
         return Pairing([Job(images, masks, output)], [], [])
     if out.is_file():

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pconv_hpc.erasing.choices import read_choices, refuse_unknown
 from pconv_hpc.erasing.images import PHOTO_SUFFIXES
+from pconv_hpc.erasing.select import Selection
 from pconv_hpc.erasing.sorted_listing import PhotoRow
 from pconv_hpc.erasing.tar_files import list_photos
 from pconv_hpc.errors import UsageError
@@ -12,14 +14,31 @@ from pconv_hpc.errors import UsageError
 _TAR_SUFFIX = ".tar"
 
 
-def list_work(images: Path, left_out: Path) -> Iterator[PhotoRow]:
-    """Yield the photos of a folder, or of the tar files of a folder, or of one, in no order.
+def list_work(images: Path, left_out: Path, choices: Path | None = None) -> Iterator[PhotoRow]:
+    """Yield the photos to work on, in no order; each that a table of choices names must be there.
 
-    Hidden files and folders and the folder ``left_out`` are left out, and links to folders are not
-    followed. A link to nothing is a photo: it is somebody's photo that cannot be read.
+    Args:
+        images: a folder of photos or of tar files, or a tar file.
+        left_out: a folder that is left out, and so are hidden files and folders.
+        choices: the table; ``None``: there is none.
 
     Raises:
-        UsageError: there are none, photos lie beside tar files, or something cannot be read.
+        UsageError: there are no photos, photos lie beside tar files, something cannot be read, or
+            the table names photos that are not among them.
+    """
+    missing = set(read_choices(choices, Selection())) if choices else set()
+    for row in _list_all(images, left_out):
+        missing.discard(row.photo)
+        yield row
+    if choices:
+        refuse_unknown(choices, missing, images)
+
+
+def _list_all(images: Path, left_out: Path) -> Iterator[PhotoRow]:
+    """Yield the photos of a folder, or of the tar files of a folder, or of one.
+
+    Links to folders are not followed. A link to nothing is a photo: it is somebody's photo that
+    cannot be read.
     """
     if images.is_file() and images.name.lower().endswith(_TAR_SUFFIX):
         tars, root, num_photos = [images.name], images.parent, 0

@@ -15,14 +15,17 @@ import numpy as np
 from keras import ops
 
 from pconv_hpc.atomic import atomic_path
-from pconv_hpc.config import ModelConfig, config_to_mapping, model_config_from_mapping
+from pconv_hpc.config import ModelConfig, config_to_mapping
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet, count_parameters
+from pconv_hpc.model.weight_header import (
+    FORMAT_VERSION,
+    WEIGHTS_FORMAT,
+    read_json_attribute,
+    read_model_config,
+)
 
-WEIGHTS_FORMAT = "pconv_hpc weights"
-CHECKPOINT_FORMAT = "pconv_hpc checkpoint"
-FORMAT_VERSION = 1
 _SMALLEST_ITEM_BYTES = 2  # float16
 _MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 keeps attributes below 64 KiB
 
@@ -190,27 +193,11 @@ def load_initial_weights(model: PConvUNet, config: ModelConfig, path: Path) -> N
 
 def _read_weights(path: Path) -> tuple[ModelConfig, dict[str, Any], dict[str, np.ndarray]]:
     with open_for_reading(path) as file:
-        found, version = text_attribute(file, "format"), file.attrs.get("format_version")
-        if found not in (WEIGHTS_FORMAT, CHECKPOINT_FORMAT) or version != FORMAT_VERSION:
-            raise UsageError(
-                f"{path}: is {found!r} version {version}; expected {WEIGHTS_FORMAT!r} or "
-                f"{CHECKPOINT_FORMAT!r} version {FORMAT_VERSION}"
-            )
-        config = model_config_from_mapping(_json_attribute(file, "model_config"))
+        config = read_model_config(file)
         if count_parameters(config) * _SMALLEST_ITEM_BYTES > path.stat().st_size:
             raise UsageError(
                 f"{path}: describes a network of {count_parameters(config):,} parameters and is "
                 "too small to hold them; damaged or not whole"
             )
-        metadata = _json_attribute(file, "metadata") if "metadata" in file.attrs else {}
+        metadata = read_json_attribute(file, "metadata") if "metadata" in file.attrs else {}
         return config, metadata, read_arrays(file, "model")
-
-
-def _json_attribute(file: h5py.File, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text_attribute(file, name))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file.filename}: attribute {name!r} is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{file.filename}: attribute {name!r} is no JSON object")
-    return value

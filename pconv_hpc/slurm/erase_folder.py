@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest, require_own_folder
+from pconv_hpc.erasing.manifest import (
+    EraseSettings,
+    Manifest,
+    build_manifest,
+    require_own_folder,
+    require_same,
+)
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.launch import shell_line
 from pconv_hpc.slurm.erase_jobs import DEFAULT_MAX_ARRAY_TASKS, compact_indices
@@ -40,7 +46,7 @@ class FolderPlan:
     to_do: Sequence[int]
 
     def build(self) -> Manifest:
-        """Write the manifest, or read the one that is there.
+        """Write the manifest, or record in the one that is there what may change in it.
 
         Raises:
             UsageError: the one that is there is one of other work.
@@ -84,11 +90,12 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         num_tasks: ``None``: by the number of photos.
 
     Raises:
-        UsageError: there are no photos, or ``out`` cannot be used.
+        UsageError: there are no photos, the table of choices names others, or ``out`` cannot be
+            used.
     """
     images, out = images.absolute(), out.absolute()
     require_own_folder(out, images)
-    num_photos = sum(1 for _ in list_work(images, out))
+    num_photos = sum(1 for _ in list_work(images, out, settings.choices))
     num_slices = num_tasks or default_num_tasks(num_photos)
     return FolderPlan(
         images=images,
@@ -107,7 +114,7 @@ def plan_rest(
     num_tasks: int | None,
     to_do: Sequence[int],
 ) -> FolderPlan:
-    """Return the plan for a folder that was begun; ``build`` refuses other work than it records.
+    """Return the plan for a folder that was begun.
 
     Args:
         manifest: of the folder.
@@ -115,12 +122,17 @@ def plan_rest(
         settings: what is done to each photo.
         num_tasks: ``None``: as many as there are.
         to_do: the slices that are unfinished, and nobody's.
+
+    Raises:
+        UsageError: other work was begun there.
     """
+    images, num_slices = images.absolute(), num_tasks or manifest.num_slices
+    require_same(manifest, images, num_slices, settings)
     return FolderPlan(
-        images=images.absolute(),
+        images=images,
         out=manifest.out,
         num_photos=manifest.num_photos,
-        num_slices=num_tasks or manifest.num_slices,
+        num_slices=num_slices,
         settings=settings,
         to_do=to_do,
     )

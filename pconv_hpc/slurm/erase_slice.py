@@ -34,14 +34,14 @@ def main() -> int:
 def _run(programs: Programs, environment: Mapping[str, str]) -> int:
     # These import packages that require_packages has a better message for.
     from pconv_hpc.erasing.slice_runner import SliceRunner
-    from pconv_hpc.model.find_weights import find_weights
+    from pconv_hpc.model.weight_header import check_weights
     from pconv_hpc.slurm.erase_continuation import continue_task
     from pconv_hpc.slurm.erase_work import open_work
 
     manifest, number = open_work(sys.argv[1:], environment)
     with contextlib.suppress(PconvError):  # Slurm is busy: another task of the array will do it
         note_array(manifest.out, environment)
-    find_weights(manifest.settings.weights)  # to fail now, not when all objects have been found
+    check_weights(manifest.settings.weights)  # to fail now, not when all objects have been found
     ending = SliceRunner(manifest, number, programs, environment=environment).run()
     if ending.exit_code == EXIT_INTERRUPTED:
         said = continue_task(manifest.out, environment, has_progress=ending.has_progress)

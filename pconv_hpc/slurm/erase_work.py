@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from pconv_hpc import cli
 from pconv_hpc.arguments.erase import add_erase_options, erase_settings, refuse_given
+from pconv_hpc.arguments.given import parse_noting_given
 from pconv_hpc.erasing.manifest import (
     MANIFEST_NAME,
     EraseSettings,
@@ -82,7 +83,7 @@ def parse_settings(
     Args:
         words: the options of ``tools/erase.py`` that say what is to be done to each photo.
         environment: ``WEIGHTS``, ``CHECKPOINT`` and ``CONFIG`` for those that are not given.
-        recorded: what a manifest that is there says; taken where nothing is given.
+        recorded: what a manifest that is there says; see ``erase_settings``.
 
     Raises:
         UsageError: an option is unknown, or weights or a selection are missing.
@@ -90,14 +91,14 @@ def parse_settings(
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--num-slices", type=cli.positive_int)
     options = add_erase_options(parser)
-    given = parser.parse_args(words)
-    refuse_given(options.photo, given, "one photo")
+    parsed, given = parse_noting_given(parser, options.recorded, words)
+    refuse_given(options.photo, parsed, "one photo")
     for_person = [option for option in options.folder if option.dest != "empty"]
-    refuse_given(for_person, given, "tools/erase.py FOLDER OUT")
+    refuse_given(for_person, parsed, "tools/erase.py FOLDER OUT")
     for name, kind in (("weights", Path), ("checkpoint", Path), ("config", str)):
-        if getattr(given, name) is None and environment.get(name.upper()):
-            setattr(given, name, kind(environment[name.upper()]))
-    return erase_settings(options, given, recorded), given.num_slices
+        if getattr(parsed, name) is None and environment.get(name.upper()):
+            setattr(parsed, name, kind(environment[name.upper()]))
+    return erase_settings(options, parsed, given, recorded), parsed.num_slices
 
 
 def _task(environment: Mapping[str, str]) -> int:

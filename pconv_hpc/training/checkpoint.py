@@ -13,12 +13,8 @@ from numpy.typing import ArrayLike
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import open_for_reading, open_for_writing
-from pconv_hpc.model.weights import (
-    CHECKPOINT_FORMAT,
-    FORMAT_VERSION,
-    read_arrays,
-    write_arrays,
-)
+from pconv_hpc.model.weight_header import CHECKPOINT_FORMAT, FORMAT_VERSION
+from pconv_hpc.model.weights import read_arrays, write_arrays
 from pconv_hpc.training.checkpoint_files import (
     Checkpoint,
     checkpoint_paths,

@@ -3,6 +3,26 @@
 import struct
 
 
+def exif_with_strips(strips: list[bytes], order: str = "<") -> bytes:
+    """Return a block whose second directory is a thumbnail of plain pixels in several strips."""
+    count = len(strips)
+    values_start = 8 + 6 + 2 + 2 * 12 + 4
+    starts = [values_start + 8 * count + sum(map(len, strips[:index])) for index in range(count)]
+    one = count == 1  # a single number lies in its entry
+    starts_at, lengths_at = values_start, values_start + 4 * count
+    parts = [
+        b"II*\0" if order == "<" else b"MM\0*",
+        struct.pack(f"{order}IHI", 8, 0, 14),
+        struct.pack(f"{order}H", 2),
+        struct.pack(f"{order}HHII", 0x0111, 4, count, starts[0] if one else starts_at),
+        struct.pack(f"{order}HHII", 0x0117, 4, count, len(strips[0]) if one else lengths_at),
+        struct.pack(f"{order}I", 0),
+        struct.pack(f"{order}{2 * count}I", *starts, *map(len, strips)),
+        *strips,
+    ]
+    return b"Exif\0\0" + b"".join(parts)
+
+
 def exif_with_thumbnail(thumbnail: bytes, order: str = "<") -> bytes:
     """Return a block of two directories: the camera's name, and where its thumbnail lies."""
     name = b"A camera\0"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pconv_hpc.erasing.exif import without_thumbnail
-from tests.erasing.exif_blocks import exif_with_thumbnail
+from tests.erasing.exif_blocks import exif_with_strips, exif_with_thumbnail
 
 THUMBNAIL = bytes(range(1, 200))
 
@@ -24,6 +24,17 @@ def test_the_thumbnail_and_the_link_to_it_become_zeros(order: str, prefix: bytes
     assert without_thumbnail(bare) == bare
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_thumbnail_of_plain_pixels_becomes_zeros(count: int, order: str) -> None:
+    exif = exif_with_strips([THUMBNAIL[: 40 + index] for index in range(count)], order)
+    bare = without_thumbnail(exif)
+    start = exif.index(THUMBNAIL[:40])
+    assert bare[:start] == exif[:16] + bytes(4) + exif[20:start]  # no entries, then the link
+    assert not any(bare[start:])
+    assert len(bare) == len(exif)
+
+
 @given(st.binary(max_size=80))
 def test_any_garbage_is_taken(data: bytes) -> None:
     for header in (b"", b"II*\0", b"Exif\0\0MM\0*"):
@@ -32,7 +43,8 @@ def test_any_garbage_is_taken(data: bytes) -> None:
 
 @given(st.data())
 def test_any_damage_is_taken(data: st.DataObject) -> None:
-    exif = bytearray(exif_with_thumbnail(THUMBNAIL))
+    blocks = (exif_with_thumbnail(THUMBNAIL), exif_with_strips([THUMBNAIL, THUMBNAIL]))
+    exif = bytearray(data.draw(st.sampled_from(blocks)))
     for _ in range(4):
         exif[data.draw(st.integers(0, len(exif) - 1))] = data.draw(st.integers(0, 255))
     assert len(without_thumbnail(bytes(exif))) == len(exif)

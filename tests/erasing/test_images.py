@@ -1,6 +1,7 @@
 """Photos for editing: read, changed in a hole and written, everything else stays."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 
 from pconv_hpc.data.decode import ImageError, decode_rgb
 from pconv_hpc.erasing.images import read_photo, write_photo
@@ -232,6 +233,37 @@ def test_png_keeps_text_and_gamma_of_16_bits(tmp_path: Path) -> None:
         assert round(new.info["dpi"][0]) == 200
 
 
+def test_jpeg_keeps_iptc_and_no_thumbnail_of_photoshop(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    caption = b"\x1c\x02\x78\0\x05A day"  # of an odd length
+    preview = b"\x1c\x02\xca\0\x07" + b"preview"
+    resources = b"".join(
+        b"8BIM" + struct.pack(">HHI", code, 0, len(body)) + body + bytes(len(body) % 2)
+        for code, body in ((0x0409, b"thumbnail"), (0x0404, caption + preview), (0x040C, b"other"))
+    )
+    body = b"Photoshop 3.0\0" + resources
+    extra = b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body
+    Image.fromarray(pixels(3, np.uint8)).save(path, extra=extra, exif=exif_with_everything())
+    with Image.open(path) as image:
+        assert sorted(image.info["photoshop"]) == [0x0404, 0x0409, 0x040C]
+    edited(path)
+    with Image.open(tmp_path / "erased.jpg") as image:
+        assert image.info["photoshop"] == {0x0404: caption}
+        assert image.getexif()[0x010F] == "A camera"
+
+
+def test_jpeg_keeps_iptc_that_fills_its_segment(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    text = b"\x1c\x02\x78" + struct.pack(">H", 32000) + b"x" * 32000
+    rest = 65533 - 14 - 12 - len(text) - 5
+    text += b"\x1c\x02\x69" + struct.pack(">H", rest) + b"y" * rest
+    body = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(text)) + text
+    Image.fromarray(pixels(3, np.uint8)).save(path, extra=b"\xff\xed\xff\xff" + body)
+    edited(path)
+    with Image.open(tmp_path / "erased.jpg") as image:
+        assert image.info["photoshop"] == {0x0404: text}
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
 def test_orientation_turns_the_mask_never_the_pixels(
@@ -297,6 +329,52 @@ def test_thumbnail_is_removed(tmp_path: Path, suffix: str) -> None:
     assert thumbnail not in (tmp_path / f"erased{suffix}").read_bytes()
     with Image.open(tmp_path / f"erased{suffix}") as image:
         assert image.getexif()[0x010F] == "A camera"
+
+
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><dc:title>A title</dc:title>
+<xmpGImg:image>%s</xmpGImg:image><rdf:li xapGImg:format="JPEG" xapGImg:image='%s'/></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".packed.png", ".jpg", ".webp", ".tif"])
+def test_thumbnails_in_xmp_are_emptied(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    picture = b"/9j/4AAQSkZJRg=&#xA;" * 9
+    xmp = XMP % (picture, picture)
+    image = Image.fromarray(pixels(3, np.uint8))
+    if suffix == ".tif":
+        save_tiff(
+            path, pixels(3, np.uint8), photometric="rgb", extratags=[(700, 1, None, xmp, True)]
+        )
+    elif path.suffix == ".png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode(), zip=suffix == ".packed.png")
+        image.save(path, pnginfo=info)
+    else:
+        image.save(path, xmp=xmp)
+    edited(path)
+    with Image.open(tmp_path / f"erased{path.suffix}") as new:
+        found = new.tag_v2[700] if suffix == ".tif" else new.info["xmp"]  # type: ignore[attr-defined]
+    assert found == (XMP % (b"", b"")).replace(b"''", b'""')
+
+
+def test_png_text_that_may_hold_thumbnails_goes_and_its_orientation_stays(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    thumbnail = bytes(range(1, 200))
+    exif = exif_with_everything(6)
+    info = PngImagePlugin.PngInfo()
+    for kind, data in (("exif", exif), ("APP1", thumbnail), ("8bim", thumbnail), ("iptc", b"\x1c")):
+        profile = f"\n{kind}\n{len(data):8}\n{data.hex()}\n"
+        info.add_text(f"Raw profile type {kind}", profile, zip=kind != "8bim")
+    info.add_text("Title", "A title")
+    Image.fromarray(pixels(3, np.uint8)).save(path, pnginfo=info)
+    before, after = edited(path, HOLE.T)
+    assert (before.orientation, after.orientation) == (6, 6)
+    with Image.open(tmp_path / "erased.png") as new:
+        assert new.info["Title"] == "A title"
+        raw = [name for name in new.info if name.startswith("Raw")]
+        assert raw == ["Raw profile type iptc"]
+        assert new.getexif()[0x010F] == "A camera"
+        assert "exif" in new.info
 
 
 def test_what_cannot_be_written_back_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_only_photos_are_listed(tmp_path: Path) -> None:
     manifest = build_manifest(images, images / "out", num_slices=1, settings=SETTINGS)
     assert names_of(manifest) == [["a.jpg", "b/c.png", "gone.jpg", "linked.jpg"]]
     assert [row.num_bytes for row in manifest.photos(0)] == [1, 1, 0, 1]
+
+
+def test_a_table_of_choices_may_name_only_photos_that_are_there(tmp_path: Path) -> None:
+    images = make(tmp_path / "photos", ["a.jpg", "b/c.png"])
+    table = tmp_path / "table.csv"
+    settings = EraseSettings(weights=Path("/w.h5"), segment_options=(f"--choices={table}",))
+    table.write_text("image,number\na.jpg,1\nc.png,1\n")
+    with pytest.raises(UsageError, match=r"table.csv: names 1 photos .*photos: c.png; expected"):
+        build_manifest(images, tmp_path / "out", num_slices=1, settings=settings)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    table.write_text("image,number\na.jpg,1\nb/c.png,1\n")
+    assert build_manifest(images, tmp_path / "out", num_slices=1, settings=settings).num_photos == 2
 
 
 @pytest.mark.parametrize(("num_photos", "num_slices"), [(1, 1), (3, 8), (64, 8), (101, 7)])
@@ -168,6 +181,25 @@ def test_a_manifest_is_kept_and_other_work_is_refused(tmp_path: Path) -> None:
     ):
         assert text in str(caught.value)
     assert "images" not in str(caught.value)
+
+
+def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
+    images, out = make(tmp_path / "photos", ["a.jpg"]), tmp_path / "out"
+    first = replace(SETTINGS, segment_options=("--all", "--batch-size=9", "--device=cuda:1"))
+    build_manifest(images, out, num_slices=2, settings=first)
+    less = replace(
+        SETTINGS,
+        segment_options=("--all", "--batch-size=2", "--threads=1"),
+        inpaint_options=("--batch-size=1", "--threads=1"),
+    )
+    manifest = build_manifest(images, out, num_slices=2, settings=less)
+    assert manifest.settings == less
+    assert read_manifest(out) == manifest
+    assert names_of(manifest) == [["a.jpg"], []]
+    other = replace(less, inpaint_options=("--batch-size=1", "--rim=2"))
+    with pytest.raises(UsageError, match="inpaint_options: none, now --rim=2\n"):
+        build_manifest(images, out, num_slices=2, settings=other)
+    assert read_manifest(out) == manifest
 
 
 def test_settings_are_recorded(tmp_path: Path) -> None:

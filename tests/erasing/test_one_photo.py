@@ -36,5 +36,7 @@ def test_nothing_is_overwritten_unasked_and_the_photo_never(tmp_path: Path) -> N
     for out in (photo, tmp_path):
         with pytest.raises(UsageError, match="is there already; name another"):
             output_path(photo, out, overwrite=True)
-    with pytest.raises(UsageError, match=r"expected a name that ends in \.jpg"):
-        output_path(photo, tmp_path / "a.png", overwrite=False)
+    (tmp_path / "file").touch()
+    for name in ("a.png", "file"):
+        with pytest.raises(UsageError, match=r"expected a name that ends in \.jpg"):
+            output_path(photo, tmp_path / name, overwrite=False)

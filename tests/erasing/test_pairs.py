@@ -94,6 +94,11 @@ def test_single_files(tmp_path: Path) -> None:
     for out, expected in (("b.jpg", "b.jpg"), ("folder", "folder/a.jpg")):
         (job,) = pair_files(tmp_path / "a.jpg", tmp_path / "m.png", tmp_path / out).jobs
         assert job.output == tmp_path / expected
+    touch(tmp_path, "b.jpg", "file")  # what is there may be a result of before
+    assert pair_files(tmp_path / "a.jpg", tmp_path / "m.png", tmp_path / "b.jpg").jobs
+    for out in ("b.png", "file"):
+        with pytest.raises(UsageError, match=rf"{out}: is no folder .* ends in \.jpg, or a folder"):
+            pair_files(tmp_path / "a.jpg", tmp_path / "m.png", tmp_path / out)
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,20 @@ def test_a_mask_painted_on_transparency(tmp_path: Path) -> None:
     assert np.argwhere(read_mask(path)).tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("color", ["red", "lime", "blue", "magenta", "white"])
+def test_marks_of_any_full_colour_count(tmp_path: Path, color: str, mode: str) -> None:
+    path = tmp_path / "mask.png"
+    mask = Image.new(mode, (6, 4))
+    mask.paste(color, (2, 1, 3, 2))
+    mask.save(path)
+    assert np.argwhere(read_mask(path)).tolist() == [[1, 2]]
+    mask.paste((0, 0, 100), (2, 1, 3, 2))
+    mask.save(path)
+    with pytest.raises(ImageError, match="brightest pixel of this mask is 100 of 255"):
+        read_mask(path)
+
+
 def test_a_mask_is_turned_as_its_own_exif_says(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     gray = np.zeros((4, 6), np.uint8)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     photos.mkdir()
     for index in range(9):
         (photos / f"{index}.jpg").touch()
-    for name in ("w.h5", "w 1.h5", "n.pth"):
-        (tmp_path / name).touch()
+    for name in ("w.h5", "w 1.h5"):
+        shutil.copy(SHIPPED_WEIGHTS, tmp_path / name)
+    (tmp_path / "n.pth").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -105,6 +107,38 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
         open_work(["out"], array(4, count=1, last=4))
 
 
+def test_what_a_node_can_hold_is_taken_from_the_newest_command(folder: Path) -> None:
+    given = ["my photos", "out", "--all", "--rim=2"]
+    open_work([*given, "--threads=8", "--device=cuda"], array(0))
+    open_work([*given, "--threads=2", "--inpaint-batch-size=1"], array(1))
+    settings = open_work(["out"], array(2))[0].settings
+    assert settings.segment_options == ("--device=cuda", "--all", "--threads=2")
+    assert settings.inpaint_options == ("--rim=2", "--batch-size=1", "--threads=2")
+    open_work(["my photos", "out", "--threads=4"], array(2))  # what it is by default
+    settings = open_work(["out"], array(2))[0].settings
+    assert settings.segment_options == ("--device=cuda", "--all")
+    assert settings.inpaint_options == ("--rim=2", "--batch-size=1")
+
+
+def test_options_without_a_selection_are_held_against_those_recorded(folder: Path) -> None:
+    begun = ["my photos", "out"]
+    first = [*begun, "--all", "--mask=hull", "--weights=w.h5", "--rim=2"]
+    manifest, _ = open_work(first, array(0))
+    for words in (["--weights=w.h5"], ["--mask=hull"], ["--empty=copy"], ["--rim", "2.0"], []):
+        assert open_work([*begun, *words], array(1)) == (manifest, 1)
+    assert open_work(begun, array(1, WEIGHTS="w.h5")) == (manifest, 1)
+    for words, difference in (
+        (["--weights=w 1.h5"], "weights: .*/w.h5, now .*/w 1.h5"),
+        (["--empty=skip"], "empty: copy, now skip"),
+        (["--mask=dilate"], "segment_options: --all --mask=hull, now --all\n"),  # by default so
+        (["--rim=6"], "inpaint_options: --rim=2, now none"),
+        (["--min-score=0.9"], "now --all --min-score=0.9 --mask=hull"),
+        (["--all", "--rim=2"], "segment_options: --all --mask=hull, now --all\n"),
+    ):
+        with pytest.raises(UsageError, match=difference):
+            open_work([*begun, *words], array(1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
@@ -119,6 +153,7 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
         (["my photos", "out", "--overwrite"], array(), "--overwrite is for one photo"),
         (["my photos", "out", "--all", "--local"], array(), "--local is for tools/erase"),
         (["my photos", "out", "--all", "--weights=gone.h5"], array(), "gone.h5"),
+        (["my photos", "out", "--all", "--weights=n.pth"], array(), "n.pth: not a readable HDF5"),
         (["my photos", "out", "--all", "--checkpoint=gone.pth"], array(), "gone.pth"),
         (["my photos", "out", "--files-from=x"], array(), "--files-from"),
         (["my photos", "out", "--min-score=7"], array(), "not between 0 and 1"),

@@ -145,6 +145,10 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("none.png",), "none.png: no such file or folder"),
         (("a.png", "--weights", "nowhere.h5"), "nowhere.h5: no such weight file"),
         (("a.png", "--weights", "w", "--context", "0"), "context must be between"),
+        (("a.png", "--working-size", "4", "--all"), "working_size must be between 8 and 4096"),
+        (("a.png", "--weights", "t.csv", "--all"), "t.csv: not a readable HDF5 file"),
+        (("folder", "out", "--working-size=4", "--all"), "working_size must be between"),
+        (("folder", "out", "--weights", "t.csv", "--all"), "t.csv: not a readable HDF5 file"),
         (("a.png", "b.jpg", "--weights", "W"), "a result has its photo's format"),
         (("a.png", "--weights", "W", "--tasks", "3"), "--tasks is for a folder"),
         (("a.png", "--weights", "W", "--partition", "x"), "--partition is for a folder"),
@@ -153,6 +157,7 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("folder", "out", "--weights", "W"), "nothing is selected"),
         (("folder", "out", "--weights", "W", "--all", "--checkpoint", "no.pth"), "no.pth: no such"),
         (("folder", "out", "--weights", "W", "--all", "--choices", "no.csv"), "no.csv"),
+        (("folder", "out", "--weights", "W", "--choices", "t.csv"), "not in"),
         (("folder", "folder", "--weights", "W", "--all"), "a folder of its own"),
         (("folder", "a.png/x", "--weights", "W", "--all", "--local"), "a.png: is no folder"),
         (("folder", "out", "--weights", "W", "--all", "--sbatch", "array=1"), "--tasks"),
@@ -169,6 +174,7 @@ def test_what_cannot_work_is_refused_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Image.fromarray(PHOTO.image).save(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("image,number\nother.png,1\n")
     (tmp_path / "folder").mkdir()
     Image.fromarray(PHOTO.image).save(tmp_path / "folder" / "a.png")
     words = [str(weights) if word == "W" else word for word in arguments]
@@ -180,7 +186,7 @@ def test_what_cannot_work_is_refused_at_once(
         runpy.run_path(str(TOOL), run_name="__main__")
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder", "t.csv"]
 
 
 def test_a_signal_ends_it_without_a_result(tmp_path: Path, weights: Path) -> None:
@@ -286,6 +292,13 @@ def test_a_folder_is_interrupted_and_continued_and_every_photo_accounted_for(
     other = erase(*work, "--classes", "circle")
     assert other.returncode == 2
     assert "segment_options: --classes=star, now --classes=circle" in other.stderr
+    other = erase(photos, out, "--empty", "skip", "--local")
+    assert other.returncode == 2
+    assert "empty: copy, now skip" in other.stderr
+    recorded = (out / "manifest.json").read_bytes()
+    rest = erase(photos, out, "--weights", weights, "--threads", 2, "--local", "--dry-run")
+    assert rest.returncode == 0, rest.stderr
+    assert (out / "manifest.json").read_bytes() == recorded
 
 
 def test_what_a_stage_refuses_is_told_here(tmp_path: Path, weights: Path) -> None:

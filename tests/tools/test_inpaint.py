@@ -160,6 +160,16 @@ def test_arguments_that_cannot_be_used(
     assert "Traceback" not in result.stderr
 
 
+def test_a_file_that_is_no_result_of_the_photo_is_refused(tmp_path: Path, inpaint: Inpaint) -> None:
+    photos, masks, _ = make_folder(tmp_path, 1)
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "clean.jpg", tmp_path / "file"):
+        refused = inpaint(photos / "0.png", masks / "0.png", out)
+        assert refused.code == 2
+        assert "expected a name that ends in .png, or a folder" in refused.stderr
+    assert not (tmp_path / "clean.jpg").exists()
+
+
 def test_a_signal_stops_it_between_photos_and_the_same_command_continues(
     tmp_path: Path, weights: Path, inpaint: Inpaint
 ) -> None:

@@ -178,6 +178,13 @@ def test_table_of_choices_must_fit_the_folder(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "names 1 photos that are not in" in done.stderr
     assert "other.png" in done.stderr
+    one = (tmp_path / "photos" / "0.png", tmp_path / "out", "--dry-run", "--choices")
+    done = segment(*one, tmp_path / "choices.csv")
+    assert done.returncode == 2
+    assert "other.png" in done.stderr
+    (tmp_path / "photos" / "other.png").touch()
+    done = segment(*one, tmp_path / "choices.csv")
+    assert done.returncode == 0, done.stderr
 
 
 def test_dry_run_lists_the_photos_and_imports_no_network(tmp_path: Path) -> None:

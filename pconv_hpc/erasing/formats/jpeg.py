@@ -1,6 +1,7 @@
 """JPEG: saved with its own quantisation tables and subsampling, so that no more is lost."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,18 @@ from PIL import Image, JpegImagePlugin
 from pconv_hpc.data.decode import exif_orientation
 from pconv_hpc.erasing.color import Color
 from pconv_hpc.erasing.exif import without_thumbnail
+from pconv_hpc.erasing.iptc import without_preview
 from pconv_hpc.erasing.photo import Photo
+from pconv_hpc.erasing.xmp import without_pictures
 
 _COLORS: dict[str, Color] = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
 _UNSUBSAMPLED = 0
-_KEPT = ("icc_profile", "xmp", "comment")
+_KEPT = ("icc_profile", "comment")
 _MAX_DPI = 65535
+_MAX_SEGMENT_BYTES = 65535
+_PHOTOSHOP = b"Photoshop 3.0\0"
+# Of Photoshop's resources this one alone: others are thumbnails, or describe what is edited here.
+_IPTC_RESOURCE = 0x0404
 
 
 def read(data: bytes, image: Image.Image) -> Photo:
@@ -56,9 +63,21 @@ def _save_options(image: Image.Image) -> dict[str, Any]:
         # photos: neither must lose more colour.
         options["subsampling"] = _UNSUBSAMPLED if keep_rgb or sampling == -1 else sampling
         options["keep_rgb"] = keep_rgb
+    if image.info.get("xmp"):
+        options["xmp"] = without_pictures(image.info["xmp"])
+    iptc = image.info.get("photoshop", {}).get(_IPTC_RESOURCE)
+    if iptc:
+        options["extra"] = _iptc_segment(without_preview(iptc))
     if image.info.get("exif"):
         options["exif"] = without_thumbnail(image.info["exif"])
     dpi = image.info.get("dpi", (0, 0))
     if all(1 <= value <= _MAX_DPI for value in dpi):
         options["dpi"] = dpi
     return options
+
+
+def _iptc_segment(iptc: bytes) -> bytes:
+    """Return the APP13 segment of a block that came from one, perhaps without its last padding."""
+    resource = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(iptc))
+    body = (_PHOTOSHOP + resource + iptc + bytes(len(iptc) % 2))[: _MAX_SEGMENT_BYTES - 2]
+    return b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body

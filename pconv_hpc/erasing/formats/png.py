@@ -1,8 +1,9 @@
 """PNG, 8 and 16 bits: every metadata chunk of the original goes back into the new file."""
 
+import contextlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import imagecodecs
 import numpy as np
@@ -12,6 +13,7 @@ from pconv_hpc.data.decode import ImageError, exif_orientation
 from pconv_hpc.erasing.color import Alpha, Color
 from pconv_hpc.erasing.exif import without_thumbnail
 from pconv_hpc.erasing.photo import Photo
+from pconv_hpc.erasing.xmp import without_pictures
 
 _SIGNATURE_BYTES = 8
 _HEADER_END = _SIGNATURE_BYTES + 25  # IHDR is always first and has 13 bytes of data
@@ -21,6 +23,13 @@ _PALETTE = 3
 # pixels as they are no more, and chunks that nobody here knows the meaning of.
 _KEPT = frozenset(b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split())
 _KEPT_IN_SAME_PIXEL_FORMAT = frozenset(b"sBIT bKGD".split())
+
+_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_EXIF_TEXT = "Raw profile type exif"  # ImageMagick's, from before there were eXIf chunks
+# They may hold thumbnails, in a shape that nobody could take them out of.
+_NOT_KEPT_TEXT = (_EXIF_TEXT.lower().encode(), b"raw profile type app1", b"raw profile type 8bim")
+_XMP_TEXT = b"XML:com.adobe.xmp"
+_MAX_XMP_BYTES = 64 << 20
 
 _LAYOUTS: dict[int, tuple[Color, Alpha]] = {
     1: ("gray", "none"),
@@ -59,7 +68,13 @@ def read(data: bytes, image: Image.Image) -> Photo:
         color=color,
         alpha=alpha,
         orientation=exif_orientation(image),
-        file_parts={"chunks": [(name, body) for name, body in chunks if name in kept]},
+        file_parts={
+            "chunks": [
+                (name, _without_pictures(name, body))
+                for name, body in [*_exif_of_text(image, chunks), *chunks]
+                if name in kept and not _is_picture_text(name, body)
+            ]
+        },
         notes=notes,
     )
 
@@ -70,10 +85,42 @@ def encode(photo: Photo) -> bytes:
     encoded = imagecodecs.png_encode(pixels[..., 0] if pixels.shape[2] == 1 else pixels, level=4)
     parts = [encoded[:_HEADER_END]]
     for name, body in photo.file_parts["chunks"]:
-        body = without_thumbnail(body) if name == b"eXIf" else body
         parts += [struct.pack(">I", len(body)), name, body]
         parts.append(struct.pack(">I", zlib.crc32(name + body)))
     return b"".join([*parts, encoded[_HEADER_END:]])
+
+
+def _exif_of_text(
+    image: Image.Image, chunks: Sequence[tuple[bytes, bytes]]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the EXIF that is kept as text, if there is no other, as a chunk of its own."""
+    text = image.info.get(_EXIF_TEXT)
+    if isinstance(text, str) and not any(name == b"eXIf" for name, _ in chunks):
+        with contextlib.suppress(ValueError):  # no hexadecimal digits
+            exif = bytes.fromhex("".join(text.split("\n")[3:])).removeprefix(b"Exif\0\0")
+            if exif.startswith((b"II*\0", b"MM\0*")):
+                yield b"eXIf", exif
+
+
+def _is_picture_text(name: bytes, body: bytes) -> bool:
+    return name in _TEXT and body.partition(b"\0")[0].lower() in _NOT_KEPT_TEXT
+
+
+def _without_pictures(name: bytes, body: bytes) -> bytes:
+    if name == b"eXIf":
+        return without_thumbnail(body)
+    keyword, _, rest = body.partition(b"\0")
+    if name != b"iTXt" or keyword != _XMP_TEXT:
+        return body
+    if rest[:1] != b"\1":
+        return without_pictures(body)
+    language, _, rest = rest[2:].partition(b"\0")
+    translated, _, packed = rest.partition(b"\0")
+    try:
+        xmp = without_pictures(zlib.decompressobj().decompress(packed, _MAX_XMP_BYTES))
+    except zlib.error:
+        xmp = b""
+    return b"\0".join([keyword, b"\0\0" + language, translated, xmp])
 
 
 def _plain_mode(image: Image.Image, kind: int) -> str:

@@ -10,13 +10,16 @@ from PIL import Image
 from pconv_hpc.data.decode import ImageError
 from pconv_hpc.erasing.color import NUM_COLORANTS, Alpha, Color
 from pconv_hpc.erasing.formats.tiff_directory import (
+    Entry,
     byte_order,
     first_directory,
     pointer,
     read_directory,
     with_tags,
 )
+from pconv_hpc.erasing.iptc import without_preview
 from pconv_hpc.erasing.photo import Photo
+from pconv_hpc.erasing.xmp import without_pictures
 
 _COLORS: dict[str, Color] = {
     "MINISBLACK": "gray",
@@ -28,11 +31,12 @@ _LOSSLESS = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZM
 _ALPHAS: dict[str, Alpha] = {"ASSOCALPHA": "premultiplied", "UNASSALPHA": "straight"}
 _MAX_TILE_SIDE = 4096
 
+_XMP_TAG, _IPTC_TAG = 700, 33723
 _ORIENTATION_TAG, _ICC_TAG, _EXIF_TAG, _GPS_TAG = 274, 34675, 34665, 34853
 # Names, dates, resolution, XMP, IPTC, ICC and where on earth: what stays true of the photo. Not
 # Photoshop's layers and thumbnails (34377, 37724), which still hold what was erased.
-_KEPT = {_ORIENTATION_TAG, _ICC_TAG, 269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 700}
-_KEPT |= {33432, 33550, 33723, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
+_KEPT = {_ORIENTATION_TAG, _ICC_TAG, 269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316}
+_KEPT |= {_XMP_TAG, 33432, 33550, _IPTC_TAG, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
 _INTEROPERABILITY_TAG = 0xA005  # in EXIF, points at one more directory, of no use to anyone
 
 
@@ -74,7 +78,7 @@ def read(data: bytes, image: Image.Image) -> Photo:
                 "predictor": page.predictor,
                 "extrasamples": page.extrasamples or None,
             },
-            "tags": [entry for entry in tags if entry.tag in _KEPT],
+            "tags": [e for e in map(_without_pictures, tags) if e.tag in _KEPT and e.value],
             "directories": directories,
         },
     )
@@ -97,6 +101,14 @@ def encode(photo: Photo) -> bytes:
         **parts["options"],
     )
     return with_tags(stream.getvalue(), parts["tags"], parts["directories"], parts["order"])
+
+
+def _without_pictures(entry: Entry) -> Entry:
+    if entry.tag == _XMP_TAG:
+        return entry.with_value(without_pictures(entry.value))
+    if entry.tag == _IPTC_TAG:
+        return entry.with_value(without_preview(entry.value))
+    return entry
 
 
 def _check(page: Any, image: Image.Image, num_bytes: int) -> tuple[Color, Alpha]:

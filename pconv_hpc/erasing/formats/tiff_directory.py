@@ -17,6 +17,12 @@ class Entry(NamedTuple):
     num_values: int
     value: bytes
 
+    def with_value(self, value: bytes) -> "Entry":
+        """Return the entry with another value, filled up with zeros to whole numbers."""
+        size = _TYPE_BYTES[self.kind]
+        count = -(-len(value) // size)
+        return self._replace(num_values=count, value=value.ljust(count * size, b"\0"))
+
 
 def byte_order(data: bytes) -> str | None:
     """Return ``<`` or ``>``, or ``None`` if this is no classic TIFF (BigTIFF is another format)."""
