@@ -19,7 +19,7 @@ from pconv_hpc.arguments.segment import (
 from pconv_hpc.arguments.words import option_words, words_of
 from pconv_hpc.erasing.capacity import capacity_of
 from pconv_hpc.erasing.choices import read_choices
-from pconv_hpc.erasing.manifest import EraseSettings
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.network_files import default_checkpoint, find_config
 from pconv_hpc.errors import UsageError
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pconv_hpc.atomic import atomic_path, remove_unfinished, write_json
-from pconv_hpc.erasing.capacity import without_capacity
+from pconv_hpc.erasing.erase_settings import EraseSettings, text
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import CHUNK_ROWS, PhotoRow, SortedRows, remove_leftovers
@@ -30,78 +30,8 @@ _MAX_MANIFEST_BYTES = 64 << 20
 # What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
 _BYTES_EACH = 64 << 10
 _MAX_WAIT_S = 15.0
-_CHOICES = "--choices="
 
-Empty = Literal["copy", "skip"]
 Inputs = Literal["folder", "tar"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EraseSettings:
-    """What is done to each photo; the paths are absolute.
-
-    Attributes:
-        weights: of the inpainting network: a file, or the folder of a training run.
-        checkpoint: of the segmentation network; ``None``: the default one.
-        config: of the segmentation network: a file, or a name that MMDetection knows.
-        segment_options: of ``tools/segment.py``.
-        inpaint_options: of ``tools/inpaint.py``.
-        empty: whether a photo in which nothing was selected is copied to the results, or skipped.
-    """
-
-    weights: Path
-    checkpoint: Path | None = None
-    config: str | None = None
-    segment_options: tuple[str, ...] = ()
-    inpaint_options: tuple[str, ...] = ()
-    empty: Empty = "copy"
-
-    @property
-    def without_capacity(self) -> Self:
-        """The settings without threads, batch sizes and device."""
-        return replace(
-            self,
-            segment_options=without_capacity(self.segment_options),
-            inpaint_options=without_capacity(self.inpaint_options),
-        )
-
-    @property
-    def choices(self) -> Path | None:
-        """The table of what to select in which photo; ``None``: there is none."""
-        words = [word for word in self.segment_options if word.startswith(_CHOICES)]
-        return Path(words[-1].removeprefix(_CHOICES)) if words else None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON's types."""
-        return {
-            "weights": str(self.weights),
-            "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
-            "config": self.config,
-            "segment_options": list(self.segment_options),
-            "inpaint_options": list(self.inpaint_options),
-            "empty": self.empty,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Return the settings that ``to_json`` described."""
-        if value["empty"] not in ("copy", "skip"):
-            raise ValueError(f"empty is {value['empty']!r}")
-        return cls(
-            weights=Path(_text(value["weights"])),
-            checkpoint=None if value["checkpoint"] is None else Path(_text(value["checkpoint"])),
-            config=None if value["config"] is None else _text(value["config"]),
-            segment_options=tuple(map(_text, value["segment_options"])),
-            inpaint_options=tuple(map(_text, value["inpaint_options"])),
-            empty=value["empty"],
-        )
-
-
-def _text(value: object) -> str:
-    """Return a text that may stand on a command line and name a file."""
-    if not isinstance(value, str) or b"\0" in os.fsencode(value):
-        raise TypeError(f"expected a text, found {value!r}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -375,7 +305,7 @@ def _parse(value: Mapping[str, Any], out: Path) -> Manifest:
     if value["inputs"] not in ("folder", "tar"):
         raise ValueError(f"inputs are {value['inputs']!r}")
     return Manifest(
-        images=Path(_text(value["images"])),
+        images=Path(text(value["images"])),
         out=out,
         inputs=value["inputs"],
         num_photos=_count(value["num_photos"]),

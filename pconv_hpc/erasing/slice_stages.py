@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pconv_hpc.atomic import remove_unfinished
-from pconv_hpc.erasing.manifest import EraseSettings
+from pconv_hpc.erasing.erase_settings import EraseSettings
 
 TOOLS = Path(__file__).parents[2] / "tools"
 StageName = Literal["segment", "inpaint"]

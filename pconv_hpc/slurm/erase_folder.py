@@ -5,13 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.erasing.manifest import (
-    EraseSettings,
-    Manifest,
-    build_manifest,
-    require_own_folder,
-    require_same,
-)
+from pconv_hpc.erasing.erase_settings import EraseSettings
+from pconv_hpc.erasing.manifest import Manifest, build_manifest, require_own_folder, require_same
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.launch import shell_line
 from pconv_hpc.slurm.erase_jobs import DEFAULT_MAX_ARRAY_TASKS, compact_indices

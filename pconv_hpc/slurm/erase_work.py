@@ -9,13 +9,8 @@ from typing import NoReturn
 from pconv_hpc import cli
 from pconv_hpc.arguments.erase import add_erase_options, erase_settings, refuse_given
 from pconv_hpc.arguments.given import parse_noting_given
-from pconv_hpc.erasing.manifest import (
-    MANIFEST_NAME,
-    EraseSettings,
-    Manifest,
-    build_manifest,
-    read_manifest,
-)
+from pconv_hpc.erasing.erase_settings import EraseSettings
+from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, build_manifest, read_manifest
 from pconv_hpc.errors import UsageError
 
 _USAGE = (

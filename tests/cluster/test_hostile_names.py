@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.data.shards import ShardReader
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.ledger import LedgerWriter, attempt_path
-from pconv_hpc.erasing.manifest import EraseSettings, build_manifest
+from pconv_hpc.erasing.manifest import build_manifest
 from pconv_hpc.erasing.slice_summary import read_done
 from pconv_hpc.slurm.queries import parse_job_record
 from tests.cluster.slurm_client import FINAL_STATES, SlurmClient

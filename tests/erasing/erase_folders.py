@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.ledger import LedgerWriter, attempt_path, read_slice
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.manifest import Manifest, build_manifest
 from pconv_hpc.erasing.slice_summary import count, read_done, write_done
 
 SETTINGS = EraseSettings(weights=Path("/w.h5"), segment_options=("--classes=person",))

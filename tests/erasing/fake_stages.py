@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.erase_settings import EraseSettings
+from pconv_hpc.erasing.manifest import Manifest, build_manifest
 
 REPOSITORY = Path(__file__).parents[2]
 

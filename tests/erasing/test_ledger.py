@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.ledger import MAX_FAILURES, LedgerWriter, attempt_path, read_slice
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.manifest import Manifest, build_manifest
 from pconv_hpc.erasing.slice_summary import count, read_done, summarise, write_done
 from pconv_hpc.errors import PconvError
 

@@ -10,12 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.manifest import (
-    EraseSettings,
-    Manifest,
-    build_manifest,
-    read_manifest,
-)
+from pconv_hpc.erasing.erase_settings import EraseSettings
+from pconv_hpc.erasing.manifest import Manifest, build_manifest, read_manifest
 from pconv_hpc.erasing.photo_listing import list_work
 from pconv_hpc.erasing.sorted_listing import PhotoRow, SortedRows
 from pconv_hpc.errors import UsageError

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.erasing import slice_stages, tar_files
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.erase_settings import EraseSettings
+from pconv_hpc.erasing.manifest import Manifest, build_manifest
 from pconv_hpc.erasing.output import OutputError
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceEnding, SliceRunner, forgive_failures

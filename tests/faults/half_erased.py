@@ -20,8 +20,9 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.data.sample_photos import sample_photos
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.ledger import LedgerWriter, attempt_path
-from pconv_hpc.erasing.manifest import EraseSettings, Manifest, build_manifest
+from pconv_hpc.erasing.manifest import Manifest, build_manifest
 from tests.faults.running_training import Ending, obeying_modes
 from tests.faults.written_files import SECRET, UMASK
 from tests.training.conftest import REPOSITORY

@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pconv_hpc.erasing.erase_settings import EraseSettings
 from pconv_hpc.erasing.ledger import LedgerWriter, SliceLedger, read_slice
-from pconv_hpc.erasing.manifest import EraseSettings, build_manifest, read_manifest
+from pconv_hpc.erasing.manifest import build_manifest, read_manifest
 from pconv_hpc.erasing.slice_summary import count, read_done, write_done
 from pconv_hpc.errors import UsageError
 from tests.faults.test_properties import few
