@@ -142,8 +142,12 @@ def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
         results = evaluate(settings, world, should_stop=lambda: stop_request.is_set)
     if results is None:
         return
-    _print_table(*overview_table(results))
-    if results.ghosts:
+    header, rows = overview_table(results)
+    if rows:
+        _print_table(header, rows)
+    else:
+        print("no method filled every hole of a kind; the report has the bins that one did fill")
+    if results.ghosting:
         print()
         _print_table(*ghost_table(results))
     print(f"\nreport: {arguments.out / REPORT_NAME}")

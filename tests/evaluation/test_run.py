@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pconv_hpc.errors import Interrupted, UsageError
+from pconv_hpc.evaluation import baselines
 from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
 from pconv_hpc.evaluation.hole_error import FIGURES
 from pconv_hpc.evaluation.results import Results
@@ -80,6 +81,25 @@ def test_the_files_hold_what_was_measured(photos: Path, tmp_path: Path) -> None:
     assert {row["lpips"] for row in rows} == {""}
     with open(tmp_path / "ghosting.csv", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 2 * 4
+
+
+def test_a_method_alone_has_no_figures_over_the_easier_holes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"baselines": ["biharmonic"], "masks_per_photo": 6, "num_ghost_photos": 3}
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 300)  # of 48 x 48: 13%
+    results = run(tmp_path, photos, **settings)
+    assert {row["hole"] for row in results.by_hole_ratio} == {"1%–10%"}
+    assert any(error.hole_ratio > 0.1 for error in results.holes)
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 130)  # in no bin all of them
+    results = run(tmp_path, photos, **settings)
+    assert results.holes
+    assert results.by_hole_ratio == results.ghosting == []
+    assert (tmp_path / "results.json").is_file()
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 0)
+    with pytest.raises(UsageError, match="biharmonic: filled none of the 42 holes"):
+        run(tmp_path, photos, **settings)
+    assert not (tmp_path / "results.json").exists()
 
 
 def test_the_seed_decides(photos: Path, tmp_path: Path) -> None:
