@@ -65,12 +65,12 @@ def main() -> None:
     parser.add_argument(
         "--size",
         type=cli.positive_int,
-        help="side of the photos in pixels (default: what the network was trained at, else 256)",
+        help="photos' side, pixels (default: what the first network was trained at, else 256)",
     )
     parser.add_argument(
         "--working-size",
         type=cli.positive_int,
-        help="side of what networks are given, in pixels (default: --size)",
+        help="side of what networks are given by --fill erase, in pixels (default: --size)",
     )
     parser.add_argument(
         "--lpips",

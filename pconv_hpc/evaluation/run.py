@@ -47,8 +47,9 @@ class EvaluationSettings:
         baselines: names of ``baselines.BASELINES``.
         masks: see ``mask_kinds.open_mask_kinds``.
         objects_from: silhouette file or folder of mask PNGs; None draws figures.
-        size: side that photos are brought to, pixels; None takes what the network was trained at.
-        working_size: what networks are given; None takes ``size``.
+        size: side that photos are brought to, pixels; None takes what the first network was
+            trained at.
+        working_size: what networks are given by the fill ``erase``; None takes ``size``.
         fill: see ``network_fill.NetworkFill``.
         lpips: see ``lpips_weights.read_lpips_arrays``; empty takes ``weights/lpips_alexnet.npz``
             where it is.
@@ -90,6 +91,11 @@ def evaluate(
         UsageError: something cannot be used as it is.
         Interrupted: ``should_stop`` said so between two photos.
     """
+    if settings.working_size and settings.fill == "one-pass":
+        raise UsageError(
+            f"--working-size {settings.working_size}: --fill one-pass gives networks whole photos; "
+            "leave it out, or name --size"
+        )
     networks = _load_networks(settings)
     size = settings.size or _trained_size(networks) or DEFAULT_SIZE
     if size < MIN_SIZE or not 0 <= settings.seed < 2**63:
@@ -97,6 +103,8 @@ def evaluate(
             f"size {size}, seed {settings.seed}: expected at least {MIN_SIZE} pixels, and a seed "
             "that is not negative"
         )
+    for network in networks.values():
+        network.work_at(settings.working_size or size)
     methods = _methods(settings, networks)
     lpips = _load_lpips(settings, world)
     photos = open_photos(
@@ -168,18 +176,13 @@ def _load_networks(settings: EvaluationSettings) -> "dict[str, NetworkFill]":
     if len(set(names)) < len(names):
         raise UsageError(f"--weights {' '.join(names)}: names the same network twice")
     return {
-        name: NetworkFill(
-            path,
-            working_size=settings.working_size or settings.size,
-            batch_size=settings.batch_size,
-            mode=settings.fill,
-        )
+        name: NetworkFill(path, batch_size=settings.batch_size, mode=settings.fill)
         for name, path in zip(names, settings.weights, strict=True)
     }
 
 
 def _trained_size(networks: "dict[str, NetworkFill]") -> int | None:
-    return next((network.working_size for network in networks.values()), None)
+    return next((network.trained_size for network in networks.values()), None)
 
 
 def _methods(settings: EvaluationSettings, networks: "dict[str, NetworkFill]") -> dict[str, Fill]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pconv_hpc.erasing import inpaint
+from pconv_hpc.erasing.fill import FillSettings, fill_photo
 from pconv_hpc.errors import Interrupted, UsageError
 from pconv_hpc.evaluation import baselines
 from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
@@ -124,6 +126,32 @@ def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str) -> None:
     assert len(set(by_method.values())) == 3
 
 
+@pytest.mark.parametrize(("settings", "expected"), [({}, 32), ({"working_size": 40}, 40)])
+def test_networks_of_several_sizes_work_at_the_one_that_is_recorded(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, int],
+    expected: int,
+) -> None:
+    weights = [write_network(tmp_path / f"{size}.h5", image_size=size) for size in (32, 64)]
+    given = []
+
+    def fill(photo: Any, hole: Any, settings: FillSettings, *, reach: int) -> Any:
+        given.append(settings.working_size)
+        return fill_photo(photo, hole, settings, reach=reach)
+
+    monkeypatch.setattr(inpaint, "fill_photo", fill)
+    results = run(
+        tmp_path / "out",
+        photos,
+        **{"weights": weights, "size": None, "num_photos": 1, "num_ghost_photos": 0, **settings},
+    )
+    assert results.conditions["image_size"] == 32
+    assert results.conditions["working_size"] == expected
+    assert set(given) == {expected}
+
+
 def test_networks_have_names_of_their_own(photos: Path, tmp_path: Path) -> None:
     weights = [write_network(tmp_path / name / "weights.h5") for name in ("mean", "other")]
     settings = {"size": 32, "num_photos": 1, "num_ghost_photos": 0}
@@ -183,6 +211,7 @@ def test_being_stopped_leaves_no_results(photos: Path, tmp_path: Path) -> None:
         ({"objects_from": Path("none"), "masks": ["objects"]}, "none: no such"),
         ({"lpips": [Path("none.npz")]}, "none.npz"),
         ({"weights": [Path("none.h5")]}, "none.h5"),
+        ({"fill": "one-pass", "working_size": 64}, "--fill one-pass gives networks whole photos"),
     ],
 )
 def test_bad_settings_are_named(
