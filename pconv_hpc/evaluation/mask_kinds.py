@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank
 from pconv_hpc.data.mask_drawing import STYLES
 from pconv_hpc.data.mask_variation import MaskVariation
@@ -60,6 +61,7 @@ def open_mask_kinds(
     Raises:
         UsageError: a bank is missing, damaged or too small, or is another one than would be drawn,
             or masks are named twice.
+        PconvError: a bank cannot be written.
     """
     bank_names = _bank_names(names)
     kinds = []
@@ -67,15 +69,16 @@ def open_mask_kinds(
         if name in STYLES:
             path = out_dir / f"masks_{name}.h5"
             if world.is_first:
-                draw_bank(
-                    path,
-                    num_masks=_NUM_MASKS,
-                    size=size,
-                    style_weights={name: 1.0},
-                    objects_from=objects_from if name == "objects" else None,
-                    seed=seed,
-                    show_progress=True,
-                )
+                with writing(path):
+                    draw_bank(
+                        path,
+                        num_masks=_NUM_MASKS,
+                        size=size,
+                        style_weights={name: 1.0},
+                        objects_from=objects_from if name == "objects" else None,
+                        seed=seed,
+                        show_progress=True,
+                    )
             world.barrier()
             kinds += _kinds_of(MaskBank(path), size, prefix="")
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from pconv_hpc.atomic import sha256_of
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.sampler import rank_slice
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import Interrupted, UsageError
@@ -89,6 +90,7 @@ def evaluate(
 
     Raises:
         UsageError: something cannot be used as it is.
+        PconvError: something cannot be written.
         Interrupted: ``should_stop`` said so between two photos.
     """
     if settings.working_size and settings.fill == "one-pass":
@@ -115,8 +117,11 @@ def evaluate(
         world=world,
     )
     objects_from = settings.objects_from or settings.out / "figures"
-    if settings.objects_from is None and world.is_first:
-        write_figures(objects_from, seed=settings.seed)
+    if world.is_first:
+        with writing(settings.out):
+            settings.out.mkdir(parents=True, exist_ok=True)
+            if settings.objects_from is None:
+                write_figures(objects_from, seed=settings.seed)
     world.barrier()
     kinds = open_mask_kinds(
         settings.masks,
@@ -138,14 +143,16 @@ def evaluate(
         batch_size=settings.batch_size,
     )
     if world.is_first:  # an older one would say that this evaluation is complete
-        (settings.out / RESULTS_NAME).unlink(missing_ok=True)
+        with writing(settings.out / RESULTS_NAME):
+            (settings.out / RESULTS_NAME).unlink(missing_ok=True)
     parts = world.gather(_measure_part(measurement, world, should_stop))
     if parts is None:
         return None
     conditions = _conditions(settings, photos, kinds, [*methods], has_lpips=lpips is not None)
     results = Results.of([errors for part in parts for errors in part], conditions)
     write_report(settings.out / REPORT_NAME, results, measurement)
-    results.write(settings.out)
+    with writing(settings.out):
+        results.write(settings.out)
     return results
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from pconv_hpc.erasing import inpaint
 from pconv_hpc.erasing.fill import FillSettings, fill_photo
-from pconv_hpc.errors import Interrupted, UsageError
+from pconv_hpc.errors import Interrupted, PconvError, UsageError
 from pconv_hpc.evaluation import baselines
 from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
 from pconv_hpc.evaluation.hole_error import FIGURES
 from pconv_hpc.evaluation.results import Results
 from pconv_hpc.evaluation.run import EvaluationSettings, evaluate
 from pconv_hpc.mpi import World
+from tests.data.mask_folders import make_mask_folder
 from tests.evaluation.evaluation_files import random_lpips_arrays, write_network, write_photos
 from tests.training.packed_crops import write_pack
 
@@ -166,6 +167,23 @@ def test_bad_input_leaves_earlier_results_alone(photos: Path, tmp_path: Path) ->
     with pytest.raises(UsageError):
         run(tmp_path, photos, baselines=[])
     assert (tmp_path / "results.json").is_file()
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["figures", "objects"])
+def test_a_file_in_place_of_the_folder_is_named(photos: Path, tmp_path: Path, drawn: bool) -> None:
+    objects_from = None if drawn else make_mask_folder(tmp_path / "objects")
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(PconvError, match=rf"{out}: cannot be written"):
+            run(out, photos, num_photos=1, objects_from=objects_from)
+
+
+def test_results_that_cannot_be_written_are_named(photos: Path, tmp_path: Path) -> None:
+    for name in ("report.html", "errors.csv"):
+        (tmp_path / name / name).mkdir(parents=True)
+        with pytest.raises(PconvError, match="cannot be written"):
+            run(tmp_path / name, photos, num_photos=1, num_ghost_photos=0)
+        assert not (tmp_path / name / "results.json").exists()
 
 
 def test_a_pack_is_measured_on(tmp_path: Path) -> None:
