@@ -172,6 +172,7 @@ class TrainConfig:
     max_batch_per_rank: int = 16  # what one GPU holds; more is accumulated in several passes
     initial_weights: str | None = None  # weights file or run folder to start (fine-tune) from
     freeze_encoder_batch_norm: bool = False
+    # float32 multiplies in TF32 (10 bits of mantissa) on GPUs that have it, from Ampere on
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     jit_compile: bool = False
     require_gpu: bool = False  # a rank that sees no GPU fails at once

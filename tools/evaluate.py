@@ -65,12 +65,12 @@ def main() -> None:
     parser.add_argument(
         "--size",
         type=cli.positive_int,
-        help="side of the photos in pixels (default: what the network was trained at, else 256)",
+        help="photos' side, pixels (default: what the first network was trained at, else 256)",
     )
     parser.add_argument(
         "--working-size",
         type=cli.positive_int,
-        help="side of what networks are given, in pixels (default: --size)",
+        help="side of what networks are given by --fill erase, in pixels (default: --size)",
     )
     parser.add_argument(
         "--lpips",
@@ -142,8 +142,12 @@ def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
         results = evaluate(settings, world, should_stop=lambda: stop_request.is_set)
     if results is None:
         return
-    _print_table(*overview_table(results))
-    if results.ghosts:
+    header, rows = overview_table(results)
+    if rows:
+        _print_table(header, rows)
+    else:
+        print("no method filled every hole of a kind; the report has the bins that one did fill")
+    if results.ghosting:
         print()
         _print_table(*ghost_table(results))
     print(f"\nreport: {arguments.out / REPORT_NAME}")

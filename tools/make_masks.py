@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.atomic import atomic_path
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank, load_silhouettes
 from pconv_hpc.data.mask_drawing import MaskPlan
 from pconv_hpc.data.mask_report import bank_table, contact_sheet, plan_table
@@ -76,23 +77,25 @@ def main() -> None:
         print(plan_table(plan, arguments.num_masks))
         print(f"would draw these masks into {arguments.out}")
         return
-    draw_bank(
-        arguments.out,
-        num_masks=arguments.num_masks,
-        size=arguments.size,
-        style_weights=weights,
-        objects_from=arguments.objects_from,
-        seed=arguments.seed,
-        workers=arguments.workers,
-        show_progress=True,
-    )
+    with writing(arguments.out):
+        draw_bank(
+            arguments.out,
+            num_masks=arguments.num_masks,
+            size=arguments.size,
+            style_weights=weights,
+            objects_from=arguments.objects_from,
+            seed=arguments.seed,
+            workers=arguments.workers,
+            show_progress=True,
+        )
     bank = MaskBank(arguments.out)
     bank.verify()
     print(bank_table(bank))
     print(f"{bank.path}: {bank.num_masks} masks of {bank.size} x {bank.size} pixels")
     if arguments.contact_sheet is not None:
-        with atomic_path(arguments.contact_sheet) as temporary:
-            contact_sheet(bank).save(temporary, "PNG")
+        sheet = contact_sheet(bank)
+        with writing(arguments.contact_sheet), atomic_path(arguments.contact_sheet) as temporary:
+            sheet.save(temporary, "PNG")
         print(f"{arguments.contact_sheet}: the first bin in the first row, holes white")
 
 

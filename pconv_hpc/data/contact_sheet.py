@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc import atomic
+from pconv_hpc.data.disk import writing
 
 _GAP = 4  # pixels between tiles
 _PAPER = (255, 255, 255)
@@ -27,7 +28,12 @@ def contact_sheet(images: np.ndarray, *, tile_size: int = 128) -> Image.Image:
 
 
 def save_contact_sheet(path: Path, images: np.ndarray, *, tile_size: int = 128) -> None:
-    """Write ``contact_sheet(images)`` to ``path`` as PNG, atomically."""
+    """Write ``contact_sheet(images)`` to ``path`` as PNG, atomically.
+
+    Raises:
+        PconvError: it cannot be written.
+    """
     stream = io.BytesIO()
     contact_sheet(images, tile_size=tile_size).save(stream, "PNG")
-    atomic.write_bytes(path, stream.getvalue())
+    with writing(path):
+        atomic.write_bytes(path, stream.getvalue())

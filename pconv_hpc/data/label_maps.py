@@ -2,7 +2,9 @@
 
 Two kinds of PNG are understood: masks (black, and one other colour where the object is, soft edges
 allowed) and label maps, where each distinct value or colour is one segment and 0 is none, such as
-the panoptic PNGs of COCO or the instance PNGs of VOC, Cityscapes and ADE20K.
+the panoptic PNGs of COCO or the instance PNGs of VOC, Cityscapes and ADE20K. In a label map of one
+byte a pixel, 255 is no segment either but what nobody is to learn from: in VOC the border of every
+object, which is a ring.
 """
 
 import math
@@ -21,6 +23,10 @@ Segment = NDArray[np.bool_]
 _MAX_PIXELS = 64_000_000
 _MODES = ("1", "L", "P", "I;16", "I", "LA", "RGB", "RGBA")
 
+_VOID = 255
+_MIN_SOFT_WHITE = 250
+_UNKNOWN = -1
+
 MIN_AREA, MAX_AREA = 0.003, 0.5  # of the picture; smaller ones have no shape to speak of
 _MIN_BOX_SHARE = 0.2  # of its bounding box: below it a label is scattered pieces, not an object
 _MAX_BORDER_SHARE = 0.25  # of the square root of its area: above it the picture's edge cut it off
@@ -28,6 +34,8 @@ _MAX_BORDER_SHARE = 0.25  # of the square root of its area: above it the picture
 
 def read_labels(path: Path) -> NDArray[np.int32]:
     """Read a PNG as labels without any colour conversion: int32 (H, W), colours as 24-bit numbers.
+
+    The void of label maps, see above, is -1.
 
     Raises:
         UsageError: no PNG, damaged, of an unknown kind, or of more than 64 million pixels.
@@ -38,6 +46,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         with Image.open(path, formats=["PNG"]) as image:
             _check_header(path, image)
             pixels = np.asarray(image)
+            has_palette = image.mode == "P" and not _is_gray_ramp(image.getpalette() or [])
     except UsageError:
         raise
     except Image.DecompressionBombError as error:
@@ -46,7 +55,11 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         raise UsageError(f"{path}: no PNG image; repair or remove it") from error
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise UsageError(f"{path}: damaged PNG ({error}); repair or remove it") from error
-    return _as_numbers(pixels)
+    labels = _as_numbers(pixels)
+    is_one_byte = pixels.dtype == np.uint8 and (pixels.ndim == 2 or pixels.shape[2] == 2)
+    if is_one_byte and _has_void(labels, has_palette=has_palette):
+        labels[labels == _VOID] = _UNKNOWN
+    return labels
 
 
 def _check_header(path: Path, image: Image.Image) -> None:
@@ -73,6 +86,20 @@ def _as_numbers(pixels: NDArray[Any]) -> NDArray[np.int32]:
     return first << 16 | pixels[..., 1].astype(np.int32) << 8 | pixels[..., 2]
 
 
+def _is_gray_ramp(palette: list[int]) -> bool:
+    return palette == np.repeat(np.arange(len(palette) // 3), 3).tolist()
+
+
+def _has_void(labels: NDArray[np.int32], *, has_palette: bool) -> bool:
+    """Return whether 255 is void: there are other labels, and it is not the white of a mask."""
+    values, counts = np.unique(labels, return_counts=True)
+    others = values[(values != 0) & (values != _VOID)]
+    if has_palette:
+        return len(others) > 0
+    # the grays of soft edges are others, too, but go up to white
+    return not _is_mask(values, counts) and len(others) > 0 and others[-1] < _MIN_SOFT_WHITE
+
+
 def object_segments(labels: NDArray[np.int32]) -> Iterator[Segment]:
     """Yield the objects of one PNG: its white part if it is a mask, else each fitting label."""
     values, counts = np.unique(labels, return_counts=True)
@@ -81,7 +108,7 @@ def object_segments(labels: NDArray[np.int32]) -> Iterator[Segment]:
         if _fits(np.count_nonzero(object_pixels), labels.size):
             yield object_pixels
         return
-    for value in values[(values != 0) & _fits(counts, labels.size)]:
+    for value in values[(values > 0) & _fits(counts, labels.size)]:
         segment = labels == value
         if _looks_like_an_object(segment):
             yield segment

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from pconv_hpc.data.disk import writing
 from pconv_hpc.demo.pictures import write_crops, write_photos_to_erase
 from pconv_hpc.demo.report import write_report
 from pconv_hpc.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
@@ -50,21 +51,16 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
 
     Raises:
         UsageError: ``out_dir`` exists and is not the folder of an earlier demonstration.
-        PconvError: a step failed.
+        PconvError: a step failed, or ``out_dir`` cannot be written.
     """
-    _prepare(out_dir)
+    with writing(out_dir):
+        _prepare(out_dir)
     steps = _Steps(num_ranks)
     started = time.monotonic()
 
     _say("1/5  crops from photos that scikit-image and scikit-learn ship", "5 s")
-    for split, count, held_out in (
-        ("train", _NUM_TRAIN_CROPS, False),
-        ("val", _NUM_VAL_CROPS, True),
-    ):
-        write_crops(
-            out_dir / "crops" / split, num_crops=count, size=_CROP_SIZE, held_out=held_out, seed=0
-        )
-    write_photos_to_erase(out_dir / "photos", out_dir / "masks")
+    with writing(out_dir):
+        _write_pictures(out_dir)
 
     _say(f"2/5  pack them into HDF5 shards with {num_ranks} MPI ranks", "10 s")
     for split in ("train", "val"):
@@ -113,6 +109,17 @@ def _prepare(out_dir: Path) -> None:
         shutil.rmtree(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / _MARKER).touch()
+
+
+def _write_pictures(out_dir: Path) -> None:
+    for split, count, held_out in (
+        ("train", _NUM_TRAIN_CROPS, False),
+        ("val", _NUM_VAL_CROPS, True),
+    ):
+        write_crops(
+            out_dir / "crops" / split, num_crops=count, size=_CROP_SIZE, held_out=held_out, seed=0
+        )
+    write_photos_to_erase(out_dir / "photos", out_dir / "masks")
 
 
 def _train_and_interrupt(

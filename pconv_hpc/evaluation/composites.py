@@ -11,6 +11,7 @@ from scipy import ndimage
 from pconv_hpc.data.mask_shapes import Region
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.erasing.mask_shaping import without_specks
+from pconv_hpc.errors import UsageError
 
 _MIN_AREA, _MAX_AREA = 0.03, 0.15  # of the photo
 _MARGIN = 1 / 8  # of the side: the object, its shadow and its dilated mask stay inside the photo
@@ -18,6 +19,7 @@ _EDGE_BLUR = 1 / 256  # of the side: standard deviation of a silhouette's soft e
 _SHADOW_STRENGTH = 0.5
 _SHADOW_FOOT = 0.15  # of the object's height: the part that touches the ground
 _SHADOW_BLUR = 0.03  # of the square root of the object's area
+_MAX_DRAWS = 20
 _NUM_FIGURES = 24
 _FIGURE_SIDE = 128
 
@@ -53,17 +55,35 @@ def paste_object(
         texture: uint8 (S, S, 3), the photo whose pixels the object shows.
         silhouettes: its outline is one of these, 3% to 15% of the photo.
         rng: decides which, where and how large.
+
+    Raises:
+        UsageError: the outlines are so fine that scaling leaves nothing of them.
     """
     size = len(background)
     area = size**2 * rng.uniform(_MIN_AREA, _MAX_AREA)
-    # no specks: mask shaping would drop them, and no method could erase them
-    shape = without_specks(silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area))
-    opacity = ndimage.gaussian_filter(shape.astype(np.float32), max(0.7, size * _EDGE_BLUR))
+    shape, opacity = _draw_object(silhouettes, rng, size, area)
     shadow = _SHADOW_STRENGTH * _contact_shadow(shape)
     ground = background * (1.0 - shadow[..., np.newaxis])
     alpha = opacity[..., np.newaxis]
     picture = np.round(alpha * texture + (1.0 - alpha) * ground).astype(np.uint8)
     return Composite(picture, background, opacity >= 0.5)
+
+
+def _draw_object(
+    silhouettes: Silhouettes, rng: np.random.Generator, size: int, area: float
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return where an object is, (S, S), and how much of each pixel it covers."""
+    for _ in range(_MAX_DRAWS):
+        # no specks: mask shaping would drop them, and no method could erase them
+        shape = without_specks(silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area))
+        opacity = ndimage.gaussian_filter(shape.astype(np.float32), max(0.7, size * _EDGE_BLUR))
+        if (opacity >= 0.5).any():
+            return shape, opacity
+    raise UsageError(
+        f"--objects-from: {_MAX_DRAWS} objects in a row had outlines so fine (nets, fences) that "
+        f"nothing was left of them on photos of {size} x {size} pixels; expected solid objects: "
+        "name others, or a larger --size"
+    )
 
 
 def _contact_shadow(shape: np.ndarray) -> np.ndarray:

@@ -28,7 +28,11 @@ def write_report(path: Path, results: Results, measurement: Measurement) -> None
         "that does not fill all holes of a column is left out there."
     )
     report.heading("By hole ratio")
-    report.picture(plot_by_hole_ratio(results.by_hole_ratio, figures), "means in bins of ratios")
+    if results.by_hole_ratio:
+        plot = plot_by_hole_ratio(results.by_hole_ratio, figures)
+        report.picture(plot, "means in bins of ratios")
+    else:
+        report.paragraph("No method filled all holes of any column.")
     for masks in dict.fromkeys(row["masks"] for row in results.by_hole_ratio):
         own = [row for row in results.by_hole_ratio if row["masks"] == masks]
         for figure in figures:
@@ -36,7 +40,7 @@ def write_report(path: Path, results: Results, measurement: Measurement) -> None
             report.table(*_bins_table(own, figure))
     report.heading("With and without holes at the border")
     report.table(*border_table(results.by_border, figures))
-    if results.ghosts:
+    if results.ghosting:
         _ghosting_section(report, results)
     judged = next(iter(measurement.methods))
     report.heading(f"Examples: holes filled by {judged}")

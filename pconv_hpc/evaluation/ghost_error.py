@@ -53,8 +53,12 @@ class GhostError:
         return max(self.outline_visible, self.rim_visible)
 
 
-def rows_by_shape(errors: Sequence[GhostError]) -> list[dict[str, object]]:
+def rows_by_shape(errors: Sequence[GhostError], *, num_objects: int) -> list[dict[str, object]]:
     """Return means for each method and mask shape, where the method erased every object.
+
+    Args:
+        errors: of the objects that were erased.
+        num_objects: how many were to be erased with each shape.
 
     Returns:
         Rows with ``method``, ``shape``, ``objects`` (how many), and the means of ``GHOST_FIGURES``.
@@ -63,7 +67,6 @@ def rows_by_shape(errors: Sequence[GhostError]) -> list[dict[str, object]]:
     methods = dict.fromkeys(error.method for error in errors)
     shapes = dict.fromkeys(error.shape for error in errors)
     for method, shape in itertools.product(methods, shapes):
-        num_objects = len({error.photo for error in errors if error.shape == shape})
         own = [error for error in errors if (error.method, error.shape) == (method, shape)]
         if not own or len(own) < num_objects:
             continue

@@ -18,6 +18,17 @@ _MAX_PSNR_DB = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredHole:
+    """One hole that every method was given, filled or not; attributes as of ``HoleError``."""
+
+    photo: int
+    masks: str
+    number: int
+    hole_ratio: float
+    touches_border: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class HoleError:
     """One filled hole: the composite of one photo against the truth; colours range from 0 to 1.
 
@@ -77,12 +88,20 @@ def touches_border(hole: np.ndarray) -> bool:
 
 
 def rows_by_hole_ratio(
-    errors: Sequence[HoleError], *, borders: Sequence[Border] = ("any",)
+    errors: Sequence[HoleError],
+    measured: Sequence[MeasuredHole],
+    *,
+    borders: Sequence[Border] = ("any",),
 ) -> list[dict[str, object]]:
     """Return means in the paper's bins of hole ratio, and over all of them.
 
     A method that did not fill every hole of a group has no row there: its mean would be over
-    easier holes than the others'.
+    easier holes than the group's.
+
+    Args:
+        errors: of the holes that were filled.
+        measured: all holes, also those that no method filled.
+        borders: which of them to tell apart.
 
     Returns:
         A row for each kind of masks, method, border and bin that has holes: ``masks``, ``method``,
@@ -91,13 +110,13 @@ def rows_by_hole_ratio(
     """
     rows: list[dict[str, object]] = []
     methods = list(dict.fromkeys(error.method for error in errors))
-    for masks in dict.fromkeys(error.masks for error in errors):
-        of_kind = [error for error in errors if error.masks == masks]
+    filled = {(error.method, error.masks, error.photo, error.number): error for error in errors}
+    for masks in dict.fromkeys(hole.masks for hole in measured):
+        of_kind = [hole for hole in measured if hole.masks == masks]
         for method, border, (name, group) in itertools.product(methods, borders, _bins(of_kind)):
-            at_border = [error for error in group if _is_at(error, border)]
-            holes = {(error.photo, error.number) for error in at_border}
-            own = [error for error in at_border if error.method == method]
-            if not own or len(own) < len(holes):
+            places = [(masks, hole.photo, hole.number) for hole in group if _is_at(hole, border)]
+            own = [filled[method, *place] for place in places if (method, *place) in filled]
+            if not own or len(own) < len(places):
                 continue
             rows.append(
                 {
@@ -106,7 +125,7 @@ def rows_by_hole_ratio(
                     "border": border,
                     "hole": name,
                     "photos": len({error.photo for error in own}),
-                    "holes": len(holes),
+                    "holes": len(places),
                     **{figure: mean_of(own, figure) for figure in FIGURES},
                 }
             )
@@ -119,11 +138,11 @@ def mean_of(errors: Sequence[object], figure: str) -> float | None:
     return None if None in values else float(f"{np.mean(values):.6g}")
 
 
-def _bins(errors: Sequence[HoleError]) -> Iterator[tuple[str, list[HoleError]]]:
+def _bins(holes: Sequence[MeasuredHole]) -> Iterator[tuple[str, list[MeasuredHole]]]:
     for name, (low, high) in zip(BIN_NAMES, itertools.pairwise(BIN_EDGES), strict=True):
-        yield name, [error for error in errors if low < error.hole_ratio <= high]
-    yield ALL_BINS, list(errors)
+        yield name, [hole for hole in holes if low < hole.hole_ratio <= high]
+    yield ALL_BINS, list(holes)
 
 
-def _is_at(error: HoleError, border: Border) -> bool:
-    return border == "any" or error.touches_border == (border == "touching")
+def _is_at(hole: MeasuredHole, border: Border) -> bool:
+    return border == "any" or hole.touches_border == (border == "touching")

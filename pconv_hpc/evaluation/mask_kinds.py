@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank
 from pconv_hpc.data.mask_drawing import STYLES
 from pconv_hpc.data.mask_variation import MaskVariation
@@ -49,7 +50,8 @@ def open_mask_kinds(
 
     Args:
         names: ``strokes``, ``boxes``, ``objects``, or the path of a mask bank, which stands for
-            every style in it.
+            every style in it; each once. Kinds of a bank begin with its file's name, with all of
+            its path where two banks' files have the same name.
         out_dir: where banks are drawn, ``masks_strokes.h5`` and so on.
         size: side of the photos, pixels.
         seed: of what is drawn.
@@ -57,27 +59,41 @@ def open_mask_kinds(
         world: the ranks.
 
     Raises:
-        UsageError: a bank is missing, damaged or too small, or is another one than would be drawn.
+        UsageError: a bank is missing, damaged or too small, or is another one than would be drawn,
+            or masks are named twice.
+        PconvError: a bank cannot be written.
     """
+    bank_names = _bank_names(names)
     kinds = []
     for name in names:
         if name in STYLES:
             path = out_dir / f"masks_{name}.h5"
             if world.is_first:
-                draw_bank(
-                    path,
-                    num_masks=_NUM_MASKS,
-                    size=size,
-                    style_weights={name: 1.0},
-                    objects_from=objects_from if name == "objects" else None,
-                    seed=seed,
-                    show_progress=True,
-                )
+                with writing(path):
+                    draw_bank(
+                        path,
+                        num_masks=_NUM_MASKS,
+                        size=size,
+                        style_weights={name: 1.0},
+                        objects_from=objects_from if name == "objects" else None,
+                        seed=seed,
+                        show_progress=True,
+                    )
             world.barrier()
             kinds += _kinds_of(MaskBank(path), size, prefix="")
         else:
-            kinds += _kinds_of(_open_bank(Path(name)), size, prefix=f"{Path(name).stem}: ")
+            kinds += _kinds_of(_open_bank(Path(name)), size, prefix=f"{bank_names[name]}: ")
     return kinds
+
+
+def _bank_names(names: Sequence[str]) -> dict[str, str]:
+    """Return what tells each bank among ``names`` apart from the others."""
+    if len({Path(name) for name in names}) < len(names):
+        raise UsageError(f"--masks {' '.join(names)}: names the same masks twice; name them once")
+    banks = [name for name in names if name not in STYLES]
+    stems = [Path(name).stem for name in banks]
+    distinct = len(set(stems)) == len(stems)
+    return dict(zip(banks, stems if distinct else [str(Path(name)) for name in banks], strict=True))
 
 
 def _open_bank(path: Path) -> MaskBank:

@@ -1,7 +1,7 @@
 """Measuring one photo after the other: its holes, and an object pasted on it and erased again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,14 @@ from pconv_hpc.evaluation.baselines import Fill
 from pconv_hpc.evaluation.composites import Composite, paste_object
 from pconv_hpc.evaluation.ghost_error import GhostError
 from pconv_hpc.evaluation.ghosting import Outline
-from pconv_hpc.evaluation.hole_error import HoleError, hole_l1, psnr_db, ssim, touches_border
+from pconv_hpc.evaluation.hole_error import (
+    HoleError,
+    MeasuredHole,
+    hole_l1,
+    psnr_db,
+    ssim,
+    touches_border,
+)
 from pconv_hpc.evaluation.mask_kinds import MaskKind
 from pconv_hpc.evaluation.photos import Photos
 
@@ -23,10 +30,16 @@ if TYPE_CHECKING:  # it needs Keras, which the baselines do without
 
 @dataclass(frozen=True)
 class PhotoErrors:
-    """All that was measured on one photo; ``damage`` says why it could not be."""
+    """All that was measured on one photo; ``damage`` says why it could not be.
+
+    ``holes`` and ``ghosts`` are of what was filled. ``measured`` are all holes, and ``has_object``
+    tells whether there was an object to erase.
+    """
 
     photo: int
     key: str
+    measured: tuple[MeasuredHole, ...] = ()
+    has_object: bool = False
     holes: tuple[HoleError, ...] = ()
     ghosts: tuple[GhostError, ...] = ()
     damage: str | None = None
@@ -88,11 +101,26 @@ class Measurement:
             truth = self.photos.photo(index)
         except ImageError as error:
             return PhotoErrors(index, key, damage=str(error))
+        holes = self.holes(index)
+        measured = tuple(
+            MeasuredHole(
+                photo=index,
+                masks=hole.masks,
+                number=number,
+                hole_ratio=float(hole.hole.mean()),
+                touches_border=touches_border(hole.hole),
+            )
+            for number, hole in enumerate(holes)
+        )
+        composite = self.composite(index, truth)
+        ghosts = () if composite is None else self._ghost_errors(index, key, composite)
         return PhotoErrors(
             index,
             key,
-            tuple(self._hole_errors(index, key, truth)),
-            tuple(self._ghost_errors(index, key, truth)),
+            measured,
+            composite is not None,
+            tuple(self._hole_errors(key, truth, holes, measured)),
+            tuple(ghosts),
         )
 
     def holes(self, index: int) -> list[Hole]:
@@ -130,8 +158,13 @@ class Measurement:
                 continue
         raise AssertionError("photo `index` itself was readable a moment ago")
 
-    def _hole_errors(self, index: int, key: str, truth: np.ndarray) -> Iterator[HoleError]:
-        holes = self.holes(index)
+    def _hole_errors(
+        self,
+        key: str,
+        truth: np.ndarray,
+        holes: Sequence[Hole],
+        measured: Sequence[MeasuredHole],
+    ) -> Iterator[HoleError]:
         exact = _as_floats(truth)
         features = self._features(exact)
         photos = np.repeat(truth[np.newaxis], len(holes), axis=0)
@@ -139,30 +172,25 @@ class Measurement:
         for method, fill in self.methods.items():
             filled = fill(photos, masks)
             distances = self._lpips_of(features, filled)
-            for number, (hole, result) in enumerate(zip(holes, filled, strict=True)):
+            for hole, described, result, distance in zip(
+                masks, measured, filled, distances, strict=True
+            ):
                 if result is None:
                     continue
                 found = _as_floats(result)
                 yield HoleError(
-                    photo=index,
+                    **asdict(described),
                     key=key,
                     method=method,
-                    masks=hole.masks,
-                    number=number,
-                    hole_ratio=float(hole.hole.mean()),
-                    touches_border=touches_border(hole.hole),
-                    l1=hole_l1(exact, found, hole.hole),
+                    l1=hole_l1(exact, found, hole),
                     psnr=psnr_db(exact, found),
                     ssim=ssim(exact, found),
-                    lpips=distances[number],
+                    lpips=distance,
                 )
 
-    def _ghost_errors(self, index: int, key: str, truth: np.ndarray) -> Iterator[GhostError]:
-        composite = self.composite(index, truth)
-        if composite is None:
-            return
+    def _ghost_errors(self, index: int, key: str, composite: Composite) -> Iterator[GhostError]:
         masks = erase_masks(composite)
-        exact = _as_floats(truth)
+        exact = _as_floats(composite.background)
         features = self._features(exact)
         outline = Outline(composite.silhouette, exact)
         rims = {shape: Outline(hole, exact) for shape, hole in masks.items()}

@@ -1,6 +1,7 @@
 """A trained network as one of the ways to fill holes that an evaluation compares."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,23 +20,26 @@ class NetworkFill:
 
     Args:
         weights: see ``find_weights``.
-        working_size: what the network is given, pixels; None takes what it was trained at.
         batch_size: how many pictures it is given at once.
         mode: ``erase`` as ``tools/inpaint.py`` does, which goes into deep holes from the outside in
-            and matches colours at the rim; ``one-pass`` as in training and in papers.
+            and matches colours at the rim; ``one-pass`` as in training and in papers, where the
+            network is given whole photos.
+
+    Attributes:
+        trained_size: side of the photos that the network was trained on, pixels.
 
     Raises:
         UsageError: the weights cannot be used.
     """
 
-    def __init__(
-        self, weights: Path, *, working_size: int | None, batch_size: int, mode: FillMode
-    ) -> None:
-        self._inpainter = load_inpainter(
-            weights, settings=FillSettings(), working_size=working_size, batch_size=batch_size
-        )
-        self.working_size = self._inpainter.settings.working_size
+    def __init__(self, weights: Path, *, batch_size: int, mode: FillMode) -> None:
+        self._inpainter = load_inpainter(weights, settings=FillSettings(), batch_size=batch_size)
+        self.trained_size = self._inpainter.settings.working_size
         self._fill = self._erase if mode == "erase" else self._fill_in_one_pass
+
+    def work_at(self, size: int) -> None:
+        """Let ``erase`` give the network ``size`` pixels a side, in place of ``trained_size``."""
+        self._inpainter.settings = replace(self._inpainter.settings, working_size=size)
 
     def __call__(self, photos: np.ndarray, holes: np.ndarray) -> list[np.ndarray | None]:
         return [*self._fill(photos, holes)]

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc import atomic
+from pconv_hpc.data.disk import writing
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -76,15 +77,20 @@ class Report:
         self._parts.append(f'<div class="row">\n{figures}\n</div>')
 
     def save(self, path: Path) -> None:
-        """Write the report, whole or not at all."""
+        """Write the report, whole or not at all.
+
+        Raises:
+            PconvError: it cannot be written.
+        """
         title = html.escape(self._title)
         body = "\n".join(self._parts)
-        atomic.write_text(
-            path,
+        text = (
             f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
             '<meta name="viewport" content="width=device-width">\n'
-            f"<style>{_STYLE}</style>\n<h1>{title}</h1>\n{body}\n</html>\n",
+            f"<style>{_STYLE}</style>\n<h1>{title}</h1>\n{body}\n</html>\n"
         )
+        with writing(path):
+            atomic.write_text(path, text)
 
 
 def _figure(image: Path | np.ndarray, caption: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import UsageError
+from pconv_hpc.evaluation.baselines import MAX_BIHARMONIC_PIXELS
 from pconv_hpc.evaluation.ghost_error import GhostError, rows_by_shape
 from pconv_hpc.evaluation.hole_error import BORDERS, HoleError, rows_by_hole_ratio
 from pconv_hpc.evaluation.measure import PhotoErrors
@@ -39,7 +40,7 @@ class Results:
         """Return the results of all photos.
 
         Raises:
-            UsageError: none of them could be read.
+            UsageError: none of them could be read, or nothing was filled.
         """
         left_out = [
             {"photo": errors.key, "reason": errors.damage} for errors in found if errors.damage
@@ -49,8 +50,15 @@ class Results:
                 f"none of the {len(found)} photos can be read; the first: {found[0].key}: "
                 f"{found[0].damage}"
             )
+        measured = [hole for errors in found for hole in errors.measured]
         holes = tuple(error for errors in found for error in errors.holes)
         ghosts = tuple(error for errors in found for error in errors.ghosts)
+        if not holes and not ghosts:
+            raise UsageError(
+                f"{', '.join(conditions['methods'])}: filled none of the {len(measured)} holes; "
+                f"biharmonic takes holes of at most {MAX_BIHARMONIC_PIXELS:,} pixels: choose a "
+                "smaller --size, or more of --baselines"
+            )
         return cls(
             conditions={
                 **conditions,
@@ -59,9 +67,9 @@ class Results:
             },
             holes=holes,
             ghosts=ghosts,
-            by_hole_ratio=rows_by_hole_ratio(holes),
-            by_border=rows_by_hole_ratio(holes, borders=BORDERS[1:]),
-            ghosting=rows_by_shape(ghosts),
+            by_hole_ratio=rows_by_hole_ratio(holes, measured),
+            by_border=rows_by_hole_ratio(holes, measured, borders=BORDERS[1:]),
+            ghosting=rows_by_shape(ghosts, num_objects=sum(errors.has_object for errors in found)),
         )
 
     def write(self, out_dir: Path) -> None:

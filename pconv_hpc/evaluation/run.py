@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from pconv_hpc.atomic import sha256_of
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.sampler import rank_slice
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import Interrupted, UsageError
@@ -47,8 +48,9 @@ class EvaluationSettings:
         baselines: names of ``baselines.BASELINES``.
         masks: see ``mask_kinds.open_mask_kinds``.
         objects_from: silhouette file or folder of mask PNGs; None draws figures.
-        size: side that photos are brought to, pixels; None takes what the network was trained at.
-        working_size: what networks are given; None takes ``size``.
+        size: side that photos are brought to, pixels; None takes what the first network was
+            trained at.
+        working_size: what networks are given by the fill ``erase``; None takes ``size``.
         fill: see ``network_fill.NetworkFill``.
         lpips: see ``lpips_weights.read_lpips_arrays``; empty takes ``weights/lpips_alexnet.npz``
             where it is.
@@ -88,8 +90,14 @@ def evaluate(
 
     Raises:
         UsageError: something cannot be used as it is.
+        PconvError: something cannot be written.
         Interrupted: ``should_stop`` said so between two photos.
     """
+    if settings.working_size and settings.fill == "one-pass":
+        raise UsageError(
+            f"--working-size {settings.working_size}: --fill one-pass gives networks whole photos; "
+            "leave it out, or name --size"
+        )
     networks = _load_networks(settings)
     size = settings.size or _trained_size(networks) or DEFAULT_SIZE
     if size < MIN_SIZE or not 0 <= settings.seed < 2**63:
@@ -97,6 +105,8 @@ def evaluate(
             f"size {size}, seed {settings.seed}: expected at least {MIN_SIZE} pixels, and a seed "
             "that is not negative"
         )
+    for network in networks.values():
+        network.work_at(settings.working_size or size)
     methods = _methods(settings, networks)
     lpips = _load_lpips(settings, world)
     photos = open_photos(
@@ -107,8 +117,11 @@ def evaluate(
         world=world,
     )
     objects_from = settings.objects_from or settings.out / "figures"
-    if settings.objects_from is None and world.is_first:
-        write_figures(objects_from, seed=settings.seed)
+    if world.is_first:
+        with writing(settings.out):
+            settings.out.mkdir(parents=True, exist_ok=True)
+            if settings.objects_from is None:
+                write_figures(objects_from, seed=settings.seed)
     world.barrier()
     kinds = open_mask_kinds(
         settings.masks,
@@ -130,14 +143,16 @@ def evaluate(
         batch_size=settings.batch_size,
     )
     if world.is_first:  # an older one would say that this evaluation is complete
-        (settings.out / RESULTS_NAME).unlink(missing_ok=True)
+        with writing(settings.out / RESULTS_NAME):
+            (settings.out / RESULTS_NAME).unlink(missing_ok=True)
     parts = world.gather(_measure_part(measurement, world, should_stop))
     if parts is None:
         return None
     conditions = _conditions(settings, photos, kinds, [*methods], has_lpips=lpips is not None)
     results = Results.of([errors for part in parts for errors in part], conditions)
     write_report(settings.out / REPORT_NAME, results, measurement)
-    results.write(settings.out)
+    with writing(settings.out):
+        results.write(settings.out)
     return results
 
 
@@ -168,18 +183,13 @@ def _load_networks(settings: EvaluationSettings) -> "dict[str, NetworkFill]":
     if len(set(names)) < len(names):
         raise UsageError(f"--weights {' '.join(names)}: names the same network twice")
     return {
-        name: NetworkFill(
-            path,
-            working_size=settings.working_size or settings.size,
-            batch_size=settings.batch_size,
-            mode=settings.fill,
-        )
+        name: NetworkFill(path, batch_size=settings.batch_size, mode=settings.fill)
         for name, path in zip(names, settings.weights, strict=True)
     }
 
 
 def _trained_size(networks: "dict[str, NetworkFill]") -> int | None:
-    return next((network.working_size for network in networks.values()), None)
+    return next((network.trained_size for network in networks.values()), None)
 
 
 def _methods(settings: EvaluationSettings, networks: "dict[str, NetworkFill]") -> dict[str, Fill]:

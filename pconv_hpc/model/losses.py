@@ -22,7 +22,8 @@ class InpaintingLoss:
     A term is left out where its weight is 0 and, for the two that compare features, where there is
     no VGG16. With ``valid`` left out nothing is asked of the output at valid pixels, and features
     are compared for the composite alone. No gradient flows to the truth. All terms are float32
-    whatever the inputs are.
+    whatever the inputs are; matrix products and convolutions on the way, VGG16's and the Gram
+    matrices', are TF32 on GPUs where the backend's default is that (TensorFlow's and JAX's are).
 
     Args:
         config: the weights; ``vgg_weights`` is not looked at here.

@@ -134,7 +134,11 @@ def configure_devices(
         tf.config.experimental.set_memory_growth(gpu, True)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-        return f"rank {ranks.rank}: {gpu.name} of {len(gpus)} visible"
+        tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+        products = "TF32 where the GPU has it" if tf32 else "float32"
+        return (
+            f"rank {ranks.rank}: {gpu.name} of {len(gpus)} visible, float32 products in {products}"
+        )
     if require_gpu:
         shown = environment.get("CUDA_VISIBLE_DEVICES", "not set")
         raise UsageError(

@@ -58,16 +58,58 @@ def test_label_maps_give_whole_objects_only(tmp_path: Path) -> None:
         assert any(np.array_equal(segment, other) for other in found)
 
 
-def test_palette_indices_are_labels_whatever_their_colours(tmp_path: Path) -> None:
-    indices = np.zeros((96, 96), np.uint8)
-    indices[10:40, 10:30], indices[50:80, 50:80] = 5, 15
-    indices[50:80, 80:82] = 255  # the void outline of VOC
-    image = Image.fromarray(indices).convert("P")
-    image.putpalette([0, 0, 0] * 256)
-    image.putdata(indices.ravel().tolist())
+def voc_labels() -> np.ndarray:
+    """Return two objects side by side, in rings of void as VOC draws them."""
+    labels = np.zeros((96, 96), np.uint8)
+    labels[8:42, 8:56] = 255
+    labels[11:39, 11:30], labels[11:39, 33:53] = 5, 15
+    return labels
+
+
+@pytest.mark.parametrize("palette", [[0] * 768, [*range(255, -1, -1)] * 3], ids=["black", "voc"])
+def test_palette_indices_are_labels_whatever_their_colours(
+    tmp_path: Path, palette: list[int]
+) -> None:
+    image = Image.fromarray(voc_labels()).convert("P")
+    image.putpalette(palette)
+    image.putdata(voc_labels().ravel().tolist())
     image.save(tmp_path / "voc.png")
     areas = sorted(int(segment.sum()) for segment in objects_in(tmp_path / "voc.png"))
-    assert areas == [60, 30 * 20, 30 * 30]
+    assert areas == [28 * 19, 28 * 20]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_void_is_no_object_in_gray_label_maps(tmp_path: Path, mode: str) -> None:
+    Image.fromarray(voc_labels()).convert(mode).save(tmp_path / "voc.png")
+    found = [int(segment.sum()) for segment in objects_in(tmp_path / "voc.png")]
+    assert found == [28 * 19, 28 * 20]
+
+
+def test_a_ring_of_void_that_is_larger_than_its_object_is_none_with_a_palette(
+    tmp_path: Path,
+) -> None:
+    labels = np.zeros((96, 96), np.uint8)
+    labels[20:40, 20:40] = 255
+    labels[25:35, 25:35] = 15
+    image = Image.fromarray(labels, "P")
+    image.putpalette([*range(255, -1, -1)] * 3)
+    image.save(tmp_path / "voc.png")
+    [found] = objects_in(tmp_path / "voc.png")
+    np.testing.assert_array_equal(found, labels == 15)
+
+
+def test_255_is_an_object_where_labels_have_more_than_a_byte(tmp_path: Path) -> None:
+    labels = voc_labels().astype(np.uint16)
+    Image.fromarray(labels).save(tmp_path / "instances.png")
+    assert len(objects_in(tmp_path / "instances.png")) == 3
+
+
+def test_the_core_of_a_very_soft_mask_is_kept(tmp_path: Path) -> None:
+    soft = draw_disk().filter(ImageFilter.GaussianBlur(4))
+    labels = np.asarray(soft)
+    assert 0 < (labels == 255).sum() < ((labels > 0) & (labels < 255)).sum()
+    soft.save(tmp_path / "mask.png")
+    assert any((labels[segment] == 255).all() for segment in objects_in(tmp_path / "mask.png"))
 
 
 @pytest.mark.parametrize("value", [0, 255])

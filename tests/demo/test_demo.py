@@ -15,7 +15,7 @@ from PIL import Image
 from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.demo.pictures import held_out_names, write_crops, write_photos_to_erase
 from pconv_hpc.demo.run import run_demo
-from pconv_hpc.errors import UsageError
+from pconv_hpc.errors import PconvError, UsageError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -55,6 +55,13 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="something else than a demonstration"):
         run_demo(out_dir, num_ranks=1, steps_per_epoch=1)
     assert report.is_file()
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out_dir in (tmp_path / "file", tmp_path / "file" / "demo"):
+        with pytest.raises(PconvError, match=rf"{out_dir}: cannot be written \(Not a directory\)"):
+            run_demo(out_dir, num_ranks=1, steps_per_epoch=1)
 
 
 def test_training_never_sees_what_is_erased(tmp_path: Path) -> None:

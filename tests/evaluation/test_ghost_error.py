@@ -27,14 +27,16 @@ def test_means_are_over_objects_that_a_method_erased_with_a_shape() -> None:
         ERROR,
         dataclasses.replace(ERROR, photo=1, l1=0.4, rim_visible=0.25),
         dataclasses.replace(ERROR, photo=1, method="small"),
+        dataclasses.replace(ERROR, photo=0, shape="hull", lpips=None),
         dataclasses.replace(ERROR, photo=1, shape="hull", lpips=None),
     ]
-    rows = rows_by_shape(errors)
+    rows = rows_by_shape(errors, num_objects=2)
     assert [(row["method"], row["shape"], row["objects"]) for row in rows] == [
         ("a", "box", 2),
-        ("a", "hull", 1),
+        ("a", "hull", 2),
     ]
     assert rows[0]["l1"] == pytest.approx(0.3)
     assert rows[0]["rim_visible"] == 0.5
     assert rows[1]["lpips"] is None
     assert ERROR.visible == 0.75
+    assert rows_by_shape(errors, num_objects=3) == []

@@ -7,6 +7,7 @@ from scipy import ndimage
 from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.erasing.mask_shaping import MASK_SHAPES, default_dilation, shape_mask
+from pconv_hpc.errors import UsageError
 from pconv_hpc.evaluation.composites import Composite, paste_object, write_figures
 from pconv_hpc.evaluation.ghosting import Outline, Trace
 
@@ -125,6 +126,19 @@ def test_composites_are_what_they_say(composite: Composite) -> None:
         assert not hole[[0, -1]].any()
     rim = ~shape & (ndimage.distance_transform_edt(~shape) <= 2)
     assert (composite.picture[rim] != composite.background[rim]).any()  # soft edge and shadow
+
+
+def test_outlines_of_which_scaling_leaves_nothing_are_drawn_again_or_named() -> None:
+    net = np.zeros((256, 256), bool)
+    net[::9] = net[:, ::9] = True  # 21% of it
+    solid = np.ones((40, 30), bool)
+    background, texture = crop("cat")[:64, :64], crop("coffee")[:64, :64]
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        composite = paste_object(background, texture, Silhouettes([net, solid]), rng)
+        assert composite.silhouette.any()
+    with pytest.raises(UsageError, match="--objects-from: 20 objects in a row had outlines so"):
+        paste_object(background, texture, Silhouettes([net]), rng)
 
 
 def test_composites_follow_from_the_seed(silhouettes: Silhouettes) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pconv_hpc.evaluation.hole_error import (
     BORDERS,
     HoleError,
+    MeasuredHole,
     hole_l1,
     psnr_db,
     rows_by_hole_ratio,
@@ -54,9 +55,25 @@ def error(
     )
 
 
+def measured_in(errors: list[HoleError]) -> list[MeasuredHole]:
+    """Return the holes that any method filled."""
+    return [
+        *dict.fromkeys(
+            MeasuredHole(
+                photo=error.photo,
+                masks=error.masks,
+                number=error.number,
+                hole_ratio=error.hole_ratio,
+                touches_border=error.touches_border,
+            )
+            for error in errors
+        )
+    ]
+
+
 def test_means_are_of_bins_that_are_open_below_and_closed_above() -> None:
     errors = [error(0, "a", 0.1, 1.0), error(1, "a", 0.05, 2.0), error(2, "a", 0.11, 4.0)]
-    rows = rows_by_hole_ratio(errors)
+    rows = rows_by_hole_ratio(errors, measured_in(errors))
     found = {row["hole"]: (row["holes"], row["l1"]) for row in rows}
     assert found == {"1%–10%": (2, 1.5), "10%–20%": (1, 4.0), "all": (3, 2.33333)}
     assert {row["lpips"] for row in rows} == {None}
@@ -64,9 +81,22 @@ def test_means_are_of_bins_that_are_open_below_and_closed_above() -> None:
 
 def test_a_method_has_no_mean_over_easier_holes_than_the_others() -> None:
     errors = [error(0, "a", 0.05, 1.0), error(1, "a", 0.15, 3.0), error(0, "small", 0.05, 1.0)]
-    rows = rows_by_hole_ratio(errors)
+    rows = rows_by_hole_ratio(errors, measured_in(errors))
     assert [row["hole"] for row in rows if row["method"] == "small"] == ["1%–10%"]
     assert [row["hole"] for row in rows if row["method"] == "a"] == ["1%–10%", "10%–20%", "all"]
+
+
+def test_a_method_alone_has_no_mean_over_the_holes_that_it_filled_either() -> None:
+    errors = [error(0, "small", 0.05, 1.0), error(1, "small", 0.15, 2.0)]
+    unfilled = error(2, "nobody", 0.16, 0.0, border=False)
+    rows = rows_by_hole_ratio(errors, measured_in([*errors, unfilled]), borders=BORDERS)
+    assert [(row["hole"], row["border"]) for row in rows] == [
+        ("1%–10%", "any"),
+        ("1%–10%", "touching"),
+        ("10%–20%", "touching"),
+        ("all", "touching"),
+    ]
+    assert rows_by_hole_ratio(errors[1:], measured_in([errors[1], unfilled])) == []
 
 
 def test_kinds_of_masks_and_borders_are_kept_apart() -> None:
@@ -75,7 +105,8 @@ def test_kinds_of_masks_and_borders_are_kept_apart() -> None:
         error(1, "a", 0.05, 2.0, border=False),
         error(0, "a", 0.05, 3.0, masks="boxes"),
     ]
-    rows = [row for row in rows_by_hole_ratio(errors, borders=BORDERS) if row["hole"] == "all"]
+    rows = rows_by_hole_ratio(errors, measured_in(errors), borders=BORDERS)
+    rows = [row for row in rows if row["hole"] == "all"]
     assert {(row["masks"], row["border"]): row["l1"] for row in rows} == {
         ("strokes", "any"): 1.5,
         ("strokes", "clear"): 2.0,

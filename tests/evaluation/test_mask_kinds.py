@@ -49,6 +49,22 @@ def test_a_bank_stands_for_the_styles_in_it(tmp_path: Path) -> None:
     assert 0 < hole.mean() < 1
 
 
+def test_banks_of_one_file_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    paths = [tmp_path / run / "masks" / "val.h5" for run in ("a", "b")]
+    for seed, path in enumerate(paths):
+        draw_bank(path, num_masks=6, size=32, style_weights={"boxes": 1.0}, seed=seed)
+    kinds = open_kinds([*map(str, paths)], tmp_path, size=32)
+    assert [kind.name for kind in kinds] == [f"{path}: boxes" for path in paths]
+    assert [kind.source for kind in kinds] == [*map(str, paths)]
+
+
+@pytest.mark.parametrize("names", [["strokes", "strokes"], ["a.h5", "boxes", "./a.h5"]])
+def test_masks_named_twice_are_refused(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(UsageError, match="names the same masks twice"):
+        open_kinds(names, tmp_path, size=32)
+    assert not list(tmp_path.glob("*.h5"))
+
+
 def test_masks_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--masks circles: neither a kind of masks"):
         open_kinds(["circles"], tmp_path, size=32)

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pconv_hpc.errors import Interrupted, UsageError
+from pconv_hpc.erasing import inpaint
+from pconv_hpc.erasing.fill import FillSettings, fill_photo
+from pconv_hpc.errors import Interrupted, PconvError, UsageError
+from pconv_hpc.evaluation import baselines
 from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
 from pconv_hpc.evaluation.hole_error import FIGURES
 from pconv_hpc.evaluation.results import Results
 from pconv_hpc.evaluation.run import EvaluationSettings, evaluate
 from pconv_hpc.mpi import World
+from tests.data.mask_folders import make_mask_folder
 from tests.evaluation.evaluation_files import random_lpips_arrays, write_network, write_photos
 from tests.training.packed_crops import write_pack
 
@@ -82,6 +86,25 @@ def test_the_files_hold_what_was_measured(photos: Path, tmp_path: Path) -> None:
         assert len(list(csv.DictReader(stream))) == 2 * 4
 
 
+def test_a_method_alone_has_no_figures_over_the_easier_holes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"baselines": ["biharmonic"], "masks_per_photo": 6, "num_ghost_photos": 3}
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 300)  # of 48 x 48: 13%
+    results = run(tmp_path, photos, **settings)
+    assert {row["hole"] for row in results.by_hole_ratio} == {"1%–10%"}
+    assert any(error.hole_ratio > 0.1 for error in results.holes)
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 130)  # in no bin all of them
+    results = run(tmp_path, photos, **settings)
+    assert results.holes
+    assert results.by_hole_ratio == results.ghosting == []
+    assert (tmp_path / "results.json").is_file()
+    monkeypatch.setattr(baselines, "MAX_BIHARMONIC_PIXELS", 0)
+    with pytest.raises(UsageError, match="biharmonic: filled none of the 42 holes"):
+        run(tmp_path, photos, **settings)
+    assert not (tmp_path / "results.json").exists()
+
+
 def test_the_seed_decides(photos: Path, tmp_path: Path) -> None:
     first, again = (run(tmp_path / "a", photos, num_ghost_photos=1) for _ in range(2))
     assert (first.holes, first.ghosts) == (again.holes, again.ghosts)
@@ -104,6 +127,32 @@ def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str) -> None:
     assert len(set(by_method.values())) == 3
 
 
+@pytest.mark.parametrize(("settings", "expected"), [({}, 32), ({"working_size": 40}, 40)])
+def test_networks_of_several_sizes_work_at_the_one_that_is_recorded(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, int],
+    expected: int,
+) -> None:
+    weights = [write_network(tmp_path / f"{size}.h5", image_size=size) for size in (32, 64)]
+    given = []
+
+    def fill(photo: Any, hole: Any, settings: FillSettings, *, reach: int) -> Any:
+        given.append(settings.working_size)
+        return fill_photo(photo, hole, settings, reach=reach)
+
+    monkeypatch.setattr(inpaint, "fill_photo", fill)
+    results = run(
+        tmp_path / "out",
+        photos,
+        **{"weights": weights, "size": None, "num_photos": 1, "num_ghost_photos": 0, **settings},
+    )
+    assert results.conditions["image_size"] == 32
+    assert results.conditions["working_size"] == expected
+    assert set(given) == {expected}
+
+
 def test_networks_have_names_of_their_own(photos: Path, tmp_path: Path) -> None:
     weights = [write_network(tmp_path / name / "weights.h5") for name in ("mean", "other")]
     settings = {"size": 32, "num_photos": 1, "num_ghost_photos": 0}
@@ -118,6 +167,23 @@ def test_bad_input_leaves_earlier_results_alone(photos: Path, tmp_path: Path) ->
     with pytest.raises(UsageError):
         run(tmp_path, photos, baselines=[])
     assert (tmp_path / "results.json").is_file()
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["figures", "objects"])
+def test_a_file_in_place_of_the_folder_is_named(photos: Path, tmp_path: Path, drawn: bool) -> None:
+    objects_from = None if drawn else make_mask_folder(tmp_path / "objects")
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(PconvError, match=rf"{out}: cannot be written"):
+            run(out, photos, num_photos=1, objects_from=objects_from)
+
+
+def test_results_that_cannot_be_written_are_named(photos: Path, tmp_path: Path) -> None:
+    for name in ("report.html", "errors.csv"):
+        (tmp_path / name / name).mkdir(parents=True)
+        with pytest.raises(PconvError, match="cannot be written"):
+            run(tmp_path / name, photos, num_photos=1, num_ghost_photos=0)
+        assert not (tmp_path / name / "results.json").exists()
 
 
 def test_a_pack_is_measured_on(tmp_path: Path) -> None:
@@ -163,6 +229,7 @@ def test_being_stopped_leaves_no_results(photos: Path, tmp_path: Path) -> None:
         ({"objects_from": Path("none"), "masks": ["objects"]}, "none: no such"),
         ({"lpips": [Path("none.npz")]}, "none.npz"),
         ({"weights": [Path("none.h5")]}, "none.h5"),
+        ({"fill": "one-pass", "working_size": 64}, "--fill one-pass gives networks whole photos"),
     ],
 )
 def test_bad_settings_are_named(

@@ -87,6 +87,21 @@ def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     assert not (tmp_path / "bank.h5").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments", [("file/bank.h5",), ("bank.h5", "--contact-sheet", "file/sheet.png")]
+)
+def test_a_file_in_place_of_a_folder_is_one_message(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("")
+    paths = [word if word.startswith("--") else tmp_path / word for word in arguments]
+    done = run_tool(*paths, "--num-masks", "6", "--size", "32", "--workers", "1")
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if "error" in line]
+    assert line.startswith(f"error: {paths[-1]}: cannot be written (")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("delay", [0.1, 1.5])  # while the workers start, and while they draw
 def test_ctrl_c_leaves_nothing_and_the_same_command_starts_over(
     tmp_path: Path, delay: float

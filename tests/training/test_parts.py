@@ -4,9 +4,12 @@ import dataclasses
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pconv_hpc.config import (
     MasksConfig,
@@ -21,7 +24,7 @@ from pconv_hpc.errors import UsageError
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.stop_request import StopRequest
 from pconv_hpc.training.curves import draw_curves
-from pconv_hpc.training.distributed import visible_gpu_index
+from pconv_hpc.training.distributed import Ranks, configure_devices, visible_gpu_index
 from pconv_hpc.training.metrics_table import MetricsTable, read_table
 from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.run_status import describe, read_run_status
@@ -103,6 +106,23 @@ def test_each_rank_takes_its_own_gpu(visible: int, local_rank: int, index: int) 
 def test_more_ranks_than_gpus_are_refused() -> None:
     with pytest.raises(UsageError, match="more ranks than GPUs"):
         visible_gpu_index(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("tf32", "products"), [(True, "TF32 where the GPU has it"), (False, "float32")]
+)
+def test_the_log_says_in_what_float32_is_multiplied(
+    monkeypatch: pytest.MonkeyPatch, tf32: bool, products: str
+) -> None:
+    gpus = [SimpleNamespace(name=f"GPU:{number}") for number in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: gpus)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *_: None)
+    experimental = tf.config.experimental
+    monkeypatch.setattr(experimental, "set_memory_growth", lambda *_: None)
+    monkeypatch.setattr(experimental, "tensor_float_32_execution_enabled", lambda: tf32)
+    ranks = cast(Ranks, SimpleNamespace(rank=3, local_rank=1))
+    line = configure_devices(ranks, require_gpu=True, deterministic=False, environment={})
+    assert line == f"rank 3: GPU:1 of 2 visible, float32 products in {products}"
 
 
 def test_a_run_may_train_longer_but_not_on_other_batches(tmp_path: Path) -> None:
