@@ -18,16 +18,27 @@ from pconv_hpc.errors import UsageError
 __all__ = ["get_dataset", "h5py", "open_for_reading", "open_for_writing", "text_attribute"]
 
 
-def open_for_reading(path: Path) -> h5py.File:
-    """Open an HDF5 file, or raise ``UsageError`` that says what is wrong with it."""
+# what h5py raises, after opening as well, where the structure of a file is damaged
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
+
+
+@contextlib.contextmanager
+def open_for_reading(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file and close it when the block ends.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be opened or, within the block, be read.
+    """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such file; expected an HDF5 file")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except _UNREADABLE as error:
         raise UsageError(
-            f"{path}: not a readable HDF5 file ({error}); is it truncated? Make or copy it again"
+            f"{path}: not a readable HDF5 file ({error}); is it truncated or damaged? Make or copy "
+            "it again"
         ) from error
 
 

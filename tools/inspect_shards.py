@@ -71,7 +71,7 @@ def _draw(reader: ShardReader, path: Path, num_tiles: int) -> None:
 
 
 def _verify(reader: ShardReader) -> None:
-    findings = []
+    findings: list[str] = []
     for number in tqdm(range(len(reader.index.shards)), "verifying", unit="shard"):
         findings += reader.verify_shard(number)
     if findings:

@@ -154,7 +154,7 @@ def read_rejected(path: Path) -> list[tuple[str, str]]:
             [text.decode("utf-8", "replace") for text in get_dataset(file, name)[()]]
             for name in ("rejected_keys", "rejected_reasons")
         )
-    return list(zip(keys, reasons, strict=True))
+        return list(zip(keys, reasons, strict=True))
 
 
 def damaged_images(path: Path) -> list[str]:
@@ -266,22 +266,24 @@ class ShardReader(Closing):
         numbers = range(len(self._index.shards))
         return [message for number in numbers for message in self.verify_shard(number)]
 
-    def verify_shard(self, number: int) -> list[str]:
-        """Check one shard's SHA-256 and the CRC-32 of its images; return what is wrong."""
+    def verify_shard(self, number: int) -> Iterator[str]:
+        """Check one shard's SHA-256, then the CRC-32 of its images; yield what is wrong.
+
+        The SHA-256 comes first, because a damaged file may keep the HDF5 library busy for ever.
+        """
         entry = self._index.shards[number]
         path = self._path(entry)
         try:
             self._check_size(entry)
-            findings = [f"{path}: image {key!r} is damaged" for key in damaged_images(path)]
-        except UsageError as error:
-            return [str(error)]
-        try:
+            if atomic.sha256_of(path) != entry.sha256:
+                yield f"{path}: its SHA-256 is not the one in {self._index_path.name}"
+            for key in damaged_images(path):
+                yield f"{path}: image {key!r} is damaged"
             self._open(number)
         except UsageError as error:
-            findings.append(str(error))
-        if atomic.sha256_of(path) != entry.sha256:
-            findings.append(f"{path}: its SHA-256 is not the one in {self._index_path.name}")
-        return findings
+            yield str(error)
+        except OSError as error:
+            yield f"{path}: cannot be read ({error.strerror})"
 
     def close(self) -> None:
         """Let go of all mapped files. Reading afterwards raises ``ValueError``."""

@@ -147,7 +147,9 @@ def test_a_complete_pack_is_left_alone(call: Call) -> None:
     assert {path: path.stat().st_mtime_ns for path in call.out.iterdir()} == times
 
 
-@pytest.mark.parametrize("damage", ["deleted", "image", "truncated", "attribute", "key", "other"])
+@pytest.mark.parametrize(
+    "damage", ["deleted", "image", "truncated", "attribute", "key", "structure", "other"]
+)
 def test_a_damaged_shard_is_packed_again(
     call: Call, damage: str, capfd: pytest.CaptureFixture
 ) -> None:
@@ -166,6 +168,8 @@ def test_a_damaged_shard_is_packed_again(
         data[at + 7] = ord("1")
     elif damage == "key":
         data[data.index(key)] ^= 1
+    elif damage == "structure":
+        data[data.index(b"HEAP")] ^= 1
     elif damage == "other":
         data[:] = b"something else"
     path.write_bytes(data)

@@ -1,6 +1,7 @@
 """Shards and their index: written deterministically, read by memory map, refused when damaged."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +127,9 @@ def test_verify_names_the_damaged_image(tmp_path: Path) -> None:
     with ShardReader(tmp_path) as reader:
         findings = reader.verify()
     assert len(findings) == 2
-    assert "train-2.h5" in findings[0]
-    assert "klasse/ä6.png" in findings[0]
-    assert "SHA-256" in findings[1]
+    assert "SHA-256" in findings[0]
+    assert "train-2.h5" in findings[1]
+    assert "klasse/ä6.png" in findings[1]
 
 
 def test_verify_finds_damage_outside_the_images(tmp_path: Path) -> None:
@@ -138,6 +139,20 @@ def test_verify_finds_damage_outside_the_images(tmp_path: Path) -> None:
         file.attrs["seed"] = np.int64(77)
     with ShardReader(tmp_path) as reader:
         assert any("train-0.h5" in f and "SHA-256" in f for f in reader.verify())
+
+
+def test_verify_goes_on_behind_a_shard_of_damaged_structure(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    for number in (0, 2):
+        path = tmp_path / f"train-{number}.h5"
+        data = bytearray(path.read_bytes())
+        data[data.index(b"SNOD")] ^= 1
+        path.write_bytes(data)
+    with ShardReader(tmp_path) as reader:
+        findings = reader.verify()
+    named = [re.search(r"train-\d", finding)[0] for finding in findings]
+    assert named == ["train-0", "train-0", "train-2", "train-2"]
+    assert ["SHA-256" in finding for finding in findings] == [True, False] * 2
 
 
 def test_a_truncated_or_missing_shard_is_named(tmp_path: Path) -> None:
