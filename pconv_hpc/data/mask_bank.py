@@ -30,7 +30,13 @@ from pconv_hpc.data.mask_drawing import (
 from pconv_hpc.data.mask_workers import draw_in_order
 from pconv_hpc.data.silhouettes import Silhouettes
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
+from pconv_hpc.hdf5 import (
+    get_contiguous_dataset,
+    h5py,
+    open_for_reading,
+    open_for_writing,
+    text_attribute,
+)
 
 FORMAT_VERSION = 1
 _MAX_MASKS = 10_000_000
@@ -55,13 +61,13 @@ class MaskBank:
         self.path = Path(path)
         with open_for_reading(self.path) as file:
             self._check_version(file)
-            bits = get_dataset(file, "bits")
+            bits = get_contiguous_dataset(file, "bits")
             self._check_bits(bits)
             self.num_masks, self.size = bits.shape[:2]
             self.hole_ratios = self._column(file, "hole_ratios", np.float32)
             self.styles = self._column(file, "styles", np.uint8)
             self.bins = self._column(file, "bins", np.uint8)
-            names = text_attribute(get_dataset(file, "styles"), "names")
+            names = text_attribute(get_contiguous_dataset(file, "styles"), "names")
             self.style_names = tuple(names.split(","))
             self.recipe = {
                 name: text_attribute(file, name)
@@ -98,11 +104,9 @@ class MaskBank:
                 f"{self.path}: 'bits' is {bits.dtype} {bits.shape}; expected uint8 "
                 "(N, S, S / 8), at least one mask: draw the bank again with tools/make_masks.py"
             )
-        if bits.id.get_offset() is None:
-            raise UsageError(f"{self.path}: 'bits' is not stored in one piece; draw the bank again")
 
     def _column(self, file: h5py.File, name: str, dtype: type) -> NDArray:
-        dataset = get_dataset(file, name)
+        dataset = get_contiguous_dataset(file, name)
         if dataset.shape != (self.num_masks,) or dataset.dtype != dtype:
             raise UsageError(
                 f"{self.path}: {name!r} is {dataset.dtype} {dataset.shape}; expected "
