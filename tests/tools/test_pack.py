@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.data.shards import ShardReader, map_shard
+from pconv_hpc.folder_lock import TOKEN_VARIABLE, FolderLock
 from pconv_hpc.hdf5 import h5py
 from pconv_hpc.launch import mpirun_command
 from tests.data.photo_folders import photo_bytes, write_photos, write_tar_of_tars
@@ -164,6 +165,38 @@ def test_stopped_by_a_signal_and_continued(
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
     assert run(*PACK, slow_photos, out, *OPTIONS).returncode == 0
     assert files(out) == files(slowly_packed)
+
+
+@pytest.mark.parametrize("num_ranks", [1, pytest.param(2, marks=pytest.mark.mpi)])
+def test_a_second_start_is_refused_and_does_not_disturb_the_first(
+    slow_photos: Path, slowly_packed: Path, tmp_path: Path, num_ranks: int
+) -> None:
+    out = tmp_path / "out"
+    first = start(*PACK, slow_photos, out, *OPTIONS)
+    wait_for_shards(out, 2, first)
+    first.send_signal(signal.SIGSTOP)
+    half_written = out / ".train-00099-of-00100.h5.node.123.tmp"
+    half_written.touch()
+    second = run(*PACK, slow_photos, out, *OPTIONS, num_ranks=num_ranks)
+    first.send_signal(signal.SIGCONT)
+    _, err = first.communicate()
+    assert (first.returncode, second.returncode) == (0, 2), err + second.stderr
+    assert f"{out}: process {first.pid} on" in second.stderr
+    assert second.stderr.count("is at work here") == 1
+    assert half_written.exists()
+    half_written.unlink()
+    assert files(out) == files(slowly_packed)
+
+
+def test_ranks_share_the_lock_of_their_job(
+    photos: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FolderLock(tmp_path / "out", {"SLURM_JOB_ID": "5"}) as lock:
+        assert run(*PACK, photos, tmp_path / "out", *OPTIONS).returncode == 2
+        monkeypatch.setenv(TOKEN_VARIABLE, lock.token)
+        result = run(*PACK, photos, tmp_path / "out", *OPTIONS)
+        assert result.returncode == 0, result.stderr
+    assert files(tmp_path / "out") == files(packed)
 
 
 def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path) -> None:
