@@ -1,6 +1,7 @@
 """tools/pack.py and tools/inspect_shards.py as people run them: ranks, signals, kills."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,32 @@ def test_inspect_names_the_damaged_image(photos: Path, packed: Path, tmp_path: P
     assert path.name in result.stderr
     assert shard.keys[1].decode() in result.stderr
     path.unlink()  # what the message says to do
+    assert run(*PACK, photos, out, *OPTIONS).returncode == 0
+    assert files(out) == files(packed)
+
+
+def test_inspect_names_every_shard_that_is_missing_truncated_or_damaged(
+    photos: Path, packed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(packed, out)
+    missing, truncated, damaged = (out / f"train-{n:05d}-of-00008.h5" for n in (1, 4, 6))
+    missing.unlink()
+    os.truncate(truncated, 1000)
+    data = bytearray(damaged.read_bytes())
+    data[data.index(b"HEAP")] ^= 1
+    damaged.write_bytes(data)
+    sheet = tmp_path / "sheet.png"
+    result = run(*INSPECT, out, "--verify", "--contact-sheet", sheet)
+    assert result.returncode == 1
+    assert f"{missing}: cannot read this shard (No such file" in result.stderr
+    assert f"{truncated}: 1000 bytes" in result.stderr
+    assert f"{damaged}: its SHA-256" in result.stderr
+    assert "the pack is damaged, 4 finding(s) above" in result.stderr
+    assert not sheet.exists()
+    assert run(*INSPECT, out).returncode == 2
+    for path in (truncated, damaged):
+        path.unlink()
     assert run(*PACK, photos, out, *OPTIONS).returncode == 0
     assert files(out) == files(packed)
 
