@@ -15,19 +15,37 @@ import numpy as np
 
 from pconv_hpc.errors import UsageError
 
-__all__ = ["get_dataset", "h5py", "open_for_reading", "open_for_writing", "text_attribute"]
+__all__ = [
+    "get_contiguous_dataset",
+    "get_dataset",
+    "h5py",
+    "open_for_reading",
+    "open_for_writing",
+    "text_attribute",
+]
 
 
-def open_for_reading(path: Path) -> h5py.File:
-    """Open an HDF5 file, or raise ``UsageError`` that says what is wrong with it."""
+# what h5py raises, after opening as well, where the structure of a file is damaged
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
+
+
+@contextlib.contextmanager
+def open_for_reading(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file and close it when the block ends.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be opened or, within the block, be read.
+    """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such file; expected an HDF5 file")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except _UNREADABLE as error:
         raise UsageError(
-            f"{path}: not a readable HDF5 file ({error}); is it truncated? Make or copy it again"
+            f"{path}: not a readable HDF5 file ({error}); is it truncated or damaged? Make or copy "
+            "it again"
         ) from error
 
 
@@ -109,6 +127,27 @@ def get_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     if node.external or node.is_virtual:
         raise UsageError(f"{filename}: the data of {name!r} lie in another file; refused")
     return node
+
+
+def get_contiguous_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Return the dataset ``name`` if its data lie in this file in one piece, as ``get_dataset``.
+
+    Reading it then takes no more memory than the file has bytes, whatever it claims; one of chunks,
+    which may be compressed, can claim anything.
+    """
+    dataset = get_dataset(group, name)
+    filename = group.file.filename
+    is_contiguous = dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+    if is_contiguous and dataset.nbytes:
+        offset = dataset.id.get_offset()  # None where it was never written
+        is_contiguous = (
+            offset is not None and offset + dataset.nbytes <= Path(filename).stat().st_size
+        )
+    if not is_contiguous:
+        raise UsageError(
+            f"{filename}: {name!r} does not lie in it in one piece; damaged? Make or copy it again"
+        )
+    return dataset
 
 
 def text_attribute(node: h5py.Group | h5py.Dataset, name: str) -> str:

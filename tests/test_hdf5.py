@@ -56,12 +56,35 @@ def test_a_missing_dataset_is_named(hostile: Path, name: str) -> None:
 
 
 def test_files_that_are_no_hdf5_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
-        open_for_reading(tmp_path / "missing.h5")
+    with (
+        pytest.raises(UsageError, match="no such file"),
+        open_for_reading(tmp_path / "missing.h5"),
+    ):
+        pass
     text = tmp_path / "text.h5"
     text.write_text("not HDF5")
-    with pytest.raises(UsageError, match=r"text\.h5: not a readable HDF5 file"):
-        open_for_reading(text)
+    with (
+        pytest.raises(UsageError, match=r"text\.h5: not a readable HDF5 file"),
+        open_for_reading(text),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(5, "Input/output error"),
+        KeyError("images"),
+        RuntimeError("a B-tree"),
+        TypeError("U"),
+    ],
+)
+def test_what_fails_while_reading_names_the_file_and_the_reason(
+    hostile: Path, error: Exception
+) -> None:
+    with pytest.raises(UsageError) as raised, open_for_reading(hostile):
+        raise error
+    assert f"{hostile}: not a readable HDF5 file ({error})" in str(raised.value)
 
 
 def test_text_attributes(hostile: Path) -> None:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python
 """Show what a folder of packed shards holds, check every byte of it, and look at it.
 
---verify reads everything: the CRC-32 of each image and the SHA-256 of each file. A damaged shard is
-named, with the image; delete that file and run the same pack.py command again to make it anew.
+--verify reads everything: the CRC-32 of each image and the SHA-256 of each file. Every shard that
+is damaged, truncated or missing is named, with the images; delete those files and run the same
+pack.py command again to make them anew. A contact sheet is then drawn of an undamaged pack only.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +36,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.num_tiles < 1:
         raise UsageError(f"--num-tiles {arguments.num_tiles}: expected at least 1")
-    with ShardReader(arguments.out) as reader:
+    with ShardReader(arguments.out, check_sizes=not arguments.verify) as reader:
         _summarise(reader)
-        if arguments.contact_sheet:
-            _draw(reader, arguments.contact_sheet, arguments.num_tiles)
         if arguments.verify:
             _verify(reader)
+        if arguments.contact_sheet:
+            _draw(reader, arguments.contact_sheet, arguments.num_tiles)
 
 
 def _summarise(reader: ShardReader) -> None:
@@ -71,13 +73,15 @@ def _draw(reader: ShardReader, path: Path, num_tiles: int) -> None:
 
 
 def _verify(reader: ShardReader) -> None:
-    findings = []
+    num_findings = 0
     for number in tqdm(range(len(reader.index.shards)), "verifying", unit="shard"):
-        findings += reader.verify_shard(number)
-    if findings:
+        for finding in reader.verify_shard(number):
+            tqdm.write(finding, file=sys.stderr)  # at once: what follows may never end
+            num_findings += 1
+    if num_findings:
         raise PconvError(
-            "\n".join(["the pack is damaged:", *findings])
-            + "\ndelete the shards named here and run the same pack.py command again"
+            f"the pack is damaged, {num_findings:,} finding(s) above: delete the shards named "
+            "there and run the same pack.py command again"
         )
     print(f"\nverified: all {reader.num_images:,} images and {len(reader.index.shards)} files")
 

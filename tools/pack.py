@@ -12,21 +12,24 @@ and inspect_shards.py take it), rejected.csv (photos that could not be read, and
 
 One process does it; mpirun or srun with mpi4py share it among ranks that write whole shards. The
 result is the same to the byte. A pack that was interrupted or killed continues when the same
-command is run again, with any number of ranks: finished shards are checked and kept.
+command is run again, with any number of ranks: finished shards are checked and kept. While one is
+at work in OUT, a second start there is refused.
 """
 
+import contextlib
 import math
 import sys
 from pathlib import Path
 
 from pconv_hpc import cli
-from pconv_hpc.data.disk import require_free_space
+from pconv_hpc.data.disk import require_free_space, writing
 from pconv_hpc.data.pack import REJECTED_NAME, pack
 from pconv_hpc.data.pack_plan import PackOptions, PackPlan, plan_pack
 from pconv_hpc.data.photo_source import PhotoSource
 from pconv_hpc.data.shard_packer import seconds_per_photo
 from pconv_hpc.data.sources import open_source
 from pconv_hpc.errors import UsageError
+from pconv_hpc.folder_lock import FolderLock
 from pconv_hpc.mpi import World
 from pconv_hpc.stop_request import StopRequest
 
@@ -84,7 +87,10 @@ def main() -> None:
         seed=arguments.seed,
     )
     world = World()
-    with world.ending_together(), StopRequest() as stop:
+    with world.ending_together(), StopRequest() as stop, contextlib.ExitStack() as stack:
+        if world.is_first and not arguments.dry_run:
+            with writing(arguments.out):
+                stack.enter_context(FolderLock(arguments.out))
         source = open_source(
             arguments.source,
             arguments.out,

@@ -68,8 +68,8 @@ class CheckedReader:
             if self._on_damage == "stop":
                 raise UsageError(
                     f"{self._describe(index)} is damaged: its CRC-32 is not the one it was packed "
-                    "with. Run tools/pack.py again, which makes damaged shards anew, or train on "
-                    "the rest with data.on_damage=skip"
+                    "with. Delete the shard named here and run tools/pack.py again, which makes it "
+                    "anew, or train on the rest with data.on_damage=skip"
                 )
             self._stand_ins[index] = self._find_stand_in(index)
             _LOG.warning(

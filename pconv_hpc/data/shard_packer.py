@@ -146,6 +146,9 @@ class ShardPacker:
 
     def _checked(self, number: int, known: dict[str, str]) -> FinishedShard:
         path = self._out_dir / self._plan.shard_name(number)
+        sha256 = atomic.sha256_of(path)
+        if known.get(path.name, sha256) != sha256:
+            raise UsageError(f"{path}: its SHA-256 is not the one in {INDEX_NAME}")
         attributes = shard_attributes(path)
         for name, value in self._plan.attributes(number).items():
             if not np.array_equal(attributes.get(name, ()), value):
@@ -158,9 +161,6 @@ class ShardPacker:
             raise UsageError(f"{path}: does not hold the photos it should")
         if damaged := damaged_images(path):
             raise UsageError(f"{path}: image {damaged[0]!r} is damaged")
-        sha256 = atomic.sha256_of(path)
-        if known.get(path.name, sha256) != sha256:
-            raise UsageError(f"{path}: its SHA-256 is not the one in {INDEX_NAME}")
         entry = ShardEntry(path.name, len(mapped.images), sha256, path.stat().st_size)
         return FinishedShard(number, entry, rejected)
 

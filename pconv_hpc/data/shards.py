@@ -32,7 +32,7 @@ from pconv_hpc.data.shard_index import (
     read_index,
 )
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing
+from pconv_hpc.hdf5 import get_contiguous_dataset, h5py, open_for_reading, open_for_writing
 
 # Every mapping holds a file descriptor, and a process may often have no more than 1024 of them.
 _MAX_MAPPED_SHARDS = 256
@@ -109,7 +109,9 @@ def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
             raise UsageError(
                 f"{path}: shard format version {version}, expected {FORMAT_VERSION}; pack again"
             )
-        dataset, keys = get_dataset(file, "images"), get_dataset(file, "keys")
+        dataset, keys, checksums = (
+            get_contiguous_dataset(file, name) for name in ("images", "keys", "crc32")
+        )
         shape = dataset.shape
         size = image_size or (shape[1] if len(shape) == 4 else None)
         if dataset.dtype != np.uint8 or len(shape) != 4 or shape[1:] != (size, size, 3):
@@ -122,21 +124,15 @@ def map_shard(path: Path, *, image_size: int | None = None) -> _MappedShard:
                 f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected fixed-length "
                 f"text of shape {shape[:1]}"
             )
-        if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
-            raise UsageError(f"{path}: 'images' is not contiguous; pack again with pack.py")
-        checksums = get_dataset(file, "crc32")
         if checksums.shape != shape[:1] or checksums.dtype != np.uint32:
             raise UsageError(
                 f"{path}: 'crc32' is {checksums.dtype} of shape {checksums.shape}; expected uint32 "
                 f"of shape {shape[:1]}"
             )
         described = (keys[()], checksums[()], dict(file.attrs))
-        offset, num_bytes = dataset.id.get_offset(), dataset.nbytes
         if shape[0] == 0:
             return _MappedShard(np.empty(shape, np.uint8), *described)
-        if offset is None or offset + num_bytes > path.stat().st_size:
-            raise UsageError(f"{path}: the images lie beyond its end; it is truncated")
-        images = np.memmap(path, np.uint8, "r", offset, shape)
+        images = np.memmap(path, np.uint8, "r", dataset.id.get_offset(), shape)
         # a memmap is slow to take parts of
         return _MappedShard(images.view(np.ndarray), *described)
 
@@ -150,11 +146,21 @@ def shard_attributes(path: Path) -> dict[str, Any]:
 def read_rejected(path: Path) -> list[tuple[str, str]]:
     """Return the (key, reason) pairs of the photos a shard had to leave out."""
     with open_for_reading(path) as file:
+        columns = [
+            get_contiguous_dataset(file, name) for name in ("rejected_keys", "rejected_reasons")
+        ]
+        if columns[0].shape != columns[1].shape or any(
+            len(column.shape) != 1 or column.dtype.kind != "S" for column in columns
+        ):
+            raise UsageError(
+                f"{path}: 'rejected_keys' and 'rejected_reasons' are "
+                f"{' and '.join(f'{c.dtype} of shape {c.shape}' for c in columns)}; expected "
+                "fixed-length text of one length: delete the shard and pack again"
+            )
         keys, reasons = (
-            [text.decode("utf-8", "replace") for text in get_dataset(file, name)[()]]
-            for name in ("rejected_keys", "rejected_reasons")
+            [text.decode("utf-8", "replace") for text in column[()]] for column in columns
         )
-    return list(zip(keys, reasons, strict=True))
+        return list(zip(keys, reasons, strict=True))
 
 
 def damaged_images(path: Path) -> list[str]:
@@ -176,17 +182,19 @@ class ShardReader(Closing):
 
     Args:
         index_path: the ``index.json`` of the pack, or its folder.
+        check_sizes: where not, a missing or truncated shard is told when it is read, or verified.
 
     Raises:
         UsageError: the index or a shard is missing, damaged or of another kind.
     """
 
-    def __init__(self, index_path: Path) -> None:
+    def __init__(self, index_path: Path, *, check_sizes: bool = True) -> None:
         index_path = Path(index_path)
         self._index_path = index_path / INDEX_NAME if index_path.is_dir() else index_path
         self._index = read_index(self._index_path)
-        for entry in self._index.shards:
-            self._check_size(entry)
+        if check_sizes:
+            for entry in self._index.shards:
+                self._check_size(entry)
         self._ends = np.cumsum([entry.num_images for entry in self._index.shards], dtype=np.int64)
         self._mapped: OrderedDict[int, _MappedShard] = OrderedDict()
         self._lock = threading.Lock()
@@ -266,22 +274,24 @@ class ShardReader(Closing):
         numbers = range(len(self._index.shards))
         return [message for number in numbers for message in self.verify_shard(number)]
 
-    def verify_shard(self, number: int) -> list[str]:
-        """Check one shard's SHA-256 and the CRC-32 of its images; return what is wrong."""
+    def verify_shard(self, number: int) -> Iterator[str]:
+        """Check one shard's SHA-256, then the CRC-32 of its images; yield what is wrong.
+
+        The SHA-256 comes first, because a damaged file may keep the HDF5 library busy for ever.
+        """
         entry = self._index.shards[number]
         path = self._path(entry)
         try:
             self._check_size(entry)
-            findings = [f"{path}: image {key!r} is damaged" for key in damaged_images(path)]
-        except UsageError as error:
-            return [str(error)]
-        try:
+            if atomic.sha256_of(path) != entry.sha256:
+                yield f"{path}: its SHA-256 is not the one in {self._index_path.name}"
+            for key in damaged_images(path):
+                yield f"{path}: image {key!r} is damaged"
             self._open(number)
         except UsageError as error:
-            findings.append(str(error))
-        if atomic.sha256_of(path) != entry.sha256:
-            findings.append(f"{path}: its SHA-256 is not the one in {self._index_path.name}")
-        return findings
+            yield str(error)
+        except OSError as error:
+            yield f"{path}: cannot be read ({error.strerror})"
 
     def close(self) -> None:
         """Let go of all mapped files. Reading afterwards raises ``ValueError``."""

@@ -30,7 +30,13 @@ from numpy.typing import NDArray
 from pconv_hpc.atomic import atomic_path
 from pconv_hpc.data.run_lengths import decode_runs
 from pconv_hpc.errors import UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing, text_attribute
+from pconv_hpc.hdf5 import (
+    get_contiguous_dataset,
+    h5py,
+    open_for_reading,
+    open_for_writing,
+    text_attribute,
+)
 
 FORMAT_VERSION = 1
 MAX_SILHOUETTES = 1_000_000
@@ -177,7 +183,7 @@ class SilhouetteFile:
                     f"{self.path}: not a silhouette file of format version {FORMAT_VERSION}; "
                     "collect one with tools/harvest_masks.py"
                 )
-            datasets = {name: self._dataset(file, name) for name in _NAMES}
+            datasets = {name: get_contiguous_dataset(file, name) for name in _NAMES}
             self._check_shapes(datasets)
             self._arrays = {
                 name: np.asarray(dataset[()])
@@ -197,13 +203,6 @@ class SilhouetteFile:
             name.decode("utf-8", "replace") for name in self._arrays["class_names"]
         )
         self._check_values()
-
-    def _dataset(self, file: h5py.File, name: str) -> h5py.Dataset:
-        dataset = get_dataset(file, name)
-        offset = dataset.id.get_offset()  # None where it is not contiguous, or was never written
-        if offset is None or offset + dataset.nbytes > self.path.stat().st_size:
-            raise self._damaged(f"{name!r} does not lie in it in one piece")
-        return dataset
 
     def _check_shapes(self, datasets: Mapping[str, h5py.Dataset]) -> None:
         num = datasets["ends"].size

@@ -1,6 +1,7 @@
 """The kinds of work a job can do: what is run, how far it has come, whether it is complete."""
 
 import argparse
+import contextlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from pconv_hpc.cli import add_override_argument
 from pconv_hpc.config import RunConfig, load_config
-from pconv_hpc.data.shard_index import INDEX_NAME
+from pconv_hpc.data.shards import ShardReader
 from pconv_hpc.erasing.harvest_parts import Parts, num_lines
 from pconv_hpc.errors import UsageError
 from pconv_hpc.slurm.job_environment import JobEnvironment, require_one_gpu_per_task
@@ -131,7 +132,10 @@ class PackWork(Work):
         return sum(1 for _ in self.folder.glob("*-of-*.h5"))
 
     def is_finished(self) -> bool:
-        return (self.folder / INDEX_NAME).is_file()
+        """Return whether the index is there, and every shard it names, by its size."""
+        with contextlib.suppress(UsageError), ShardReader(self.folder):
+            return True
+        return False
 
 
 class EvaluateWork(Work):
@@ -141,12 +145,21 @@ class EvaluateWork(Work):
         self.folder = out_dir
         self._results_path = out_dir / "results.json"
         self._arguments = [str(index), "--out", str(out_dir), *options]
+        self._version_before: tuple[int, int] | None = None
 
     def check(self, job: JobEnvironment, launcher: str) -> None:
         _require_mpi("evaluation", job, launcher)
 
     def begin(self) -> None:
-        self._results_path.unlink(missing_ok=True)
+        self._version_before = self._version()
+
+    def _version(self) -> tuple[int, int] | None:
+        """Return what differs between two results, even of equal content; None without any."""
+        try:
+            status = self._results_path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def program(self) -> list[str]:
         return [sys.executable, str(TOOLS / "evaluate.py"), *self._arguments]
@@ -155,7 +168,7 @@ class EvaluateWork(Work):
         return int(self.is_finished())
 
     def is_finished(self) -> bool:
-        return self._results_path.is_file()
+        return self._version() not in (None, self._version_before)
 
 
 class HarvestWork(Work):

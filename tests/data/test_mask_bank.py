@@ -10,7 +10,7 @@ import pytest
 
 from pconv_hpc.data import mask_bank
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank
-from pconv_hpc.data.mask_drawing import STYLES, MaskPlan, bin_of, draw_mask
+from pconv_hpc.data.mask_drawing import BIN_EDGES, STYLES, MaskPlan, draw_mask
 from pconv_hpc.data.mask_report import bank_table, contact_sheet, plan_table
 from pconv_hpc.data.silhouette_file import write_silhouettes
 from pconv_hpc.errors import UsageError
@@ -36,11 +36,24 @@ def test_a_bank_holds_the_masks_that_were_drawn(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bank.valid_masks(np.arange(24)), drawn)
     np.testing.assert_array_equal(bank.valid_masks([5, 1, 5]), drawn[[5, 1, 5]])
     np.testing.assert_allclose(bank.hole_ratios, 1 - drawn.mean(axis=(1, 2)), atol=1e-6)
-    np.testing.assert_array_equal(bank.bins, bin_of(bank.hole_ratios))
-    assert np.bincount(bank.bins).tolist() == [4] * 6
+    assert bank.bins.tolist() == [plan.bin(index) for index in range(24)]
     assert bank.style_names == STYLES
     assert bank.hole_ratios.dtype == np.float32
     bank.verify()
+
+
+def test_holes_of_exactly_a_bins_upper_edge_are_in_that_bin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mask_of_edge(_plan: MaskPlan, _silhouettes: None, index: int) -> np.ndarray:
+        mask = np.ones((20, 20), np.uint8)
+        mask.reshape(-1)[: round(BIN_EDGES[index + 1] * mask.size)] = 0
+        return mask
+
+    monkeypatch.setattr(mask_bank, "draw_mask", mask_of_edge)
+    bank = draw(tmp_path / "bank.h5", 6, size=20)
+    np.testing.assert_array_equal(bank.hole_ratios, np.float32(BIN_EDGES[1:]))
+    assert bank.bins.tolist() == list(range(6))
 
 
 def test_a_bank_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
@@ -221,14 +234,18 @@ BITS_SHAPE = (24, SIZE, 5)
         (set_attribute("sha256", None), "no text attribute 'sha256'"),
         (set_attribute("seed", 5), "no text attribute 'seed'"),
         (link_elsewhere, "link to elsewhere"),
-        (replace("bits", shape=(24, SIZE, 4), dtype="u1"), "'bits' is uint8"),
-        (replace("bits", shape=(0, SIZE, 5), dtype="u1"), "at least one mask"),
-        (replace("bits", shape=(24, 5), dtype="u1"), "'bits' is uint8"),
-        (replace("bits", shape=BITS_SHAPE, dtype="f4"), "'bits' is float32"),
-        (replace("bits", shape=BITS_SHAPE, dtype="u1", chunks=True), "not stored in one piece"),
-        (replace("bits", shape=BITS_SHAPE, dtype="u1"), "not stored in one piece"),  # never written
-        (replace("bins", shape=(23,), dtype="u1"), "'bins' is uint8"),
-        (replace("hole_ratios", shape=(24,), dtype="f8"), "'hole_ratios' is float64"),
+        (replace("bits", data=np.zeros((24, SIZE, 4), "u1")), "'bits' is uint8"),
+        (replace("bits", data=np.zeros((0, SIZE, 5), "u1")), "at least one mask"),
+        (replace("bits", data=np.zeros((24, 5), "u1")), "'bits' is uint8"),
+        (replace("bits", data=np.zeros(BITS_SHAPE, "f4")), "'bits' is float32"),
+        (replace("bits", shape=BITS_SHAPE, dtype="u1", chunks=True), "'bits' does not lie in it"),
+        (
+            replace("bits", shape=BITS_SHAPE, dtype="u1"),
+            "'bits' does not lie in it",
+        ),  # never written
+        (replace("bins", data=np.zeros(24, "u1"), chunks=(24,)), "'bins' does not lie in it"),
+        (replace("bins", data=np.zeros(23, "u1")), "'bins' is uint8"),
+        (replace("hole_ratios", data=np.zeros(24)), "'hole_ratios' is float64"),
         (fill("hole_ratios", 0.0), "hole ratios outside"),
         (fill("hole_ratios", float("nan")), "hole ratios outside"),
         (fill("styles", 3), "styles without a name"),

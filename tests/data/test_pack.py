@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pconv_hpc.data import disk, shard_packer
+from pconv_hpc.data.checked_reader import CheckedReader
 from pconv_hpc.data.decode import decode_square
 from pconv_hpc.data.folder_source import FolderSource
 from pconv_hpc.data.pack import PackResult, pack
@@ -146,7 +147,9 @@ def test_a_complete_pack_is_left_alone(call: Call) -> None:
     assert {path: path.stat().st_mtime_ns for path in call.out.iterdir()} == times
 
 
-@pytest.mark.parametrize("damage", ["deleted", "image", "truncated", "attribute", "key", "other"])
+@pytest.mark.parametrize(
+    "damage", ["deleted", "image", "truncated", "attribute", "key", "structure", "other"]
+)
 def test_a_damaged_shard_is_packed_again(
     call: Call, damage: str, capfd: pytest.CaptureFixture
 ) -> None:
@@ -165,6 +168,8 @@ def test_a_damaged_shard_is_packed_again(
         data[at + 7] = ord("1")
     elif damage == "key":
         data[data.index(key)] ^= 1
+    elif damage == "structure":
+        data[data.index(b"HEAP")] ^= 1
     elif damage == "other":
         data[:] = b"something else"
     path.write_bytes(data)
@@ -175,6 +180,23 @@ def test_a_damaged_shard_is_packed_again(
     assert call().num_kept == 4
     assert files(call.out) == reference
     assert ("packing this shard again" in capfd.readouterr().err) == (damage != "deleted")
+
+
+def test_what_training_says_of_a_changed_bit_mends_a_complete_pack(call: Call) -> None:
+    call()
+    reference = files(call.out)
+    path = call.out / "train-00002-of-00005.h5"
+    data = bytearray(path.read_bytes())
+    data[data.index(map_shard(path).images.tobytes()) + 100] ^= 1
+    path.write_bytes(data)
+    with (
+        ShardReader(call.out) as reader,
+        pytest.raises(UsageError, match=rf"{path.name}.*Delete the shard named here and run tools"),
+    ):
+        CheckedReader(reader).image_views(np.arange(18))
+    path.unlink()
+    assert call().num_kept == 4
+    assert files(call.out) == reference
 
 
 def test_damage_that_only_a_checksum_shows(call: Call) -> None:

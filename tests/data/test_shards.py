@@ -1,6 +1,7 @@
 """Shards and their index: written deterministically, read by memory map, refused when damaged."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,13 @@ import pytest
 
 from pconv_hpc.data import shards
 from pconv_hpc.data.shard_index import ShardIndex, fingerprint_of, read_index, write_index
-from pconv_hpc.data.shards import ShardReader, damaged_images, read_rejected, write_shard
+from pconv_hpc.data.shards import (
+    ShardReader,
+    damaged_images,
+    map_shard,
+    read_rejected,
+    write_shard,
+)
 from pconv_hpc.errors import UsageError
 from pconv_hpc.hdf5 import h5py
 
@@ -126,9 +133,9 @@ def test_verify_names_the_damaged_image(tmp_path: Path) -> None:
     with ShardReader(tmp_path) as reader:
         findings = reader.verify()
     assert len(findings) == 2
-    assert "train-2.h5" in findings[0]
-    assert "klasse/ä6.png" in findings[0]
-    assert "SHA-256" in findings[1]
+    assert "SHA-256" in findings[0]
+    assert "train-2.h5" in findings[1]
+    assert "klasse/ä6.png" in findings[1]
 
 
 def test_verify_finds_damage_outside_the_images(tmp_path: Path) -> None:
@@ -138,6 +145,20 @@ def test_verify_finds_damage_outside_the_images(tmp_path: Path) -> None:
         file.attrs["seed"] = np.int64(77)
     with ShardReader(tmp_path) as reader:
         assert any("train-0.h5" in f and "SHA-256" in f for f in reader.verify())
+
+
+def test_verify_goes_on_behind_a_shard_of_damaged_structure(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    for number in (0, 2):
+        path = tmp_path / f"train-{number}.h5"
+        data = bytearray(path.read_bytes())
+        data[data.index(b"SNOD")] ^= 1
+        path.write_bytes(data)
+    with ShardReader(tmp_path) as reader:
+        findings = reader.verify()
+    named = [re.search(r"train-\d", finding)[0] for finding in findings]
+    assert named == ["train-0", "train-0", "train-2", "train-2"]
+    assert ["SHA-256" in finding for finding in findings] == [True, False] * 2
 
 
 def test_a_truncated_or_missing_shard_is_named(tmp_path: Path) -> None:
@@ -170,7 +191,7 @@ def write_h5(path: Path, images: object, keys: object = None, **options: object)
         ({"images": np.zeros((4, SIZE + 1, SIZE, 3), np.uint8)}, "of shape"),
         ({"images": make_images(4), "keys": np.array([b"k"])}, "'keys'"),
         ({"images": make_images(4), "keys": np.zeros(4)}, "'keys'"),
-        ({"images": make_images(4), "chunks": True}, "not contiguous"),
+        ({"images": make_images(4), "chunks": True}, "'images' does not lie in it"),
         ({"images": make_images(3), "keys": np.array([b"k"] * 3)}, "holds 3 images"),
     ],
 )
@@ -184,6 +205,31 @@ def test_a_shard_of_another_shape_is_refused(tmp_path: Path, content: dict, mess
         with pytest.raises(UsageError, match=message) as raised:
             reader.images([0])
         assert "train-0.h5" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["keys", "crc32", "rejected_keys", "rejected_reasons"])
+def test_a_column_that_could_unfold_to_any_size_is_refused(tmp_path: Path, name: str) -> None:
+    make_pack(tmp_path, (4,))
+    path = tmp_path / "train-0.h5"
+    with h5py.File(path, "r+") as file:
+        column = file[name][()]
+        del file[name]
+        file.create_dataset(name, data=column, chunks=(4,), maxshape=(None,), compression="gzip")
+    with pytest.raises(UsageError, match=rf"train-0\.h5: '{name}' does not lie in it in one piece"):
+        read_rejected(path) if name.startswith("rejected") else map_shard(path)
+
+
+@pytest.mark.parametrize("column", [np.zeros(2), np.array([[b"a"]]), np.array([b"a", b"b"])])
+def test_rejected_photos_that_are_no_list_of_texts_are_refused(
+    tmp_path: Path, column: np.ndarray
+) -> None:
+    make_pack(tmp_path, (4,))
+    path = tmp_path / "train-0.h5"
+    with h5py.File(path, "r+") as file:
+        del file["rejected_keys"]
+        file["rejected_keys"] = column
+    with pytest.raises(UsageError, match=r"train-0\.h5: 'rejected_keys' and 'rejected_reasons'"):
+        read_rejected(path)
 
 
 def test_no_hdf5_at_all_is_refused(tmp_path: Path) -> None:

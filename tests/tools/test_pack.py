@@ -1,6 +1,7 @@
 """tools/pack.py and tools/inspect_shards.py as people run them: ranks, signals, kills."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.data.shards import ShardReader, map_shard
+from pconv_hpc.folder_lock import TOKEN_VARIABLE, FolderLock
 from pconv_hpc.hdf5 import h5py
 from pconv_hpc.launch import mpirun_command
 from tests.data.photo_folders import photo_bytes, write_photos, write_tar_of_tars
@@ -166,6 +168,38 @@ def test_stopped_by_a_signal_and_continued(
     assert files(out) == files(slowly_packed)
 
 
+@pytest.mark.parametrize("num_ranks", [1, pytest.param(2, marks=pytest.mark.mpi)])
+def test_a_second_start_is_refused_and_does_not_disturb_the_first(
+    slow_photos: Path, slowly_packed: Path, tmp_path: Path, num_ranks: int
+) -> None:
+    out = tmp_path / "out"
+    first = start(*PACK, slow_photos, out, *OPTIONS)
+    wait_for_shards(out, 2, first)
+    first.send_signal(signal.SIGSTOP)
+    half_written = out / ".train-00099-of-00100.h5.node.123.tmp"
+    half_written.touch()
+    second = run(*PACK, slow_photos, out, *OPTIONS, num_ranks=num_ranks)
+    first.send_signal(signal.SIGCONT)
+    _, err = first.communicate()
+    assert (first.returncode, second.returncode) == (0, 2), err + second.stderr
+    assert f"{out}: process {first.pid} on" in second.stderr
+    assert second.stderr.count("is at work here") == 1
+    assert half_written.exists()
+    half_written.unlink()
+    assert files(out) == files(slowly_packed)
+
+
+def test_ranks_share_the_lock_of_their_job(
+    photos: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FolderLock(tmp_path / "out", {"SLURM_JOB_ID": "5"}) as lock:
+        assert run(*PACK, photos, tmp_path / "out", *OPTIONS).returncode == 2
+        monkeypatch.setenv(TOKEN_VARIABLE, lock.token)
+        result = run(*PACK, photos, tmp_path / "out", *OPTIONS)
+        assert result.returncode == 0, result.stderr
+    assert files(tmp_path / "out") == files(packed)
+
+
 def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     result = run(*PACK, photos, out, *OPTIONS, "--dry-run")
@@ -234,6 +268,32 @@ def test_inspect_names_the_damaged_image(photos: Path, packed: Path, tmp_path: P
     assert path.name in result.stderr
     assert shard.keys[1].decode() in result.stderr
     path.unlink()  # what the message says to do
+    assert run(*PACK, photos, out, *OPTIONS).returncode == 0
+    assert files(out) == files(packed)
+
+
+def test_inspect_names_every_shard_that_is_missing_truncated_or_damaged(
+    photos: Path, packed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(packed, out)
+    missing, truncated, damaged = (out / f"train-{n:05d}-of-00008.h5" for n in (1, 4, 6))
+    missing.unlink()
+    os.truncate(truncated, 1000)
+    data = bytearray(damaged.read_bytes())
+    data[data.index(b"HEAP")] ^= 1
+    damaged.write_bytes(data)
+    sheet = tmp_path / "sheet.png"
+    result = run(*INSPECT, out, "--verify", "--contact-sheet", sheet)
+    assert result.returncode == 1
+    assert f"{missing}: cannot read this shard (No such file" in result.stderr
+    assert f"{truncated}: 1000 bytes" in result.stderr
+    assert f"{damaged}: its SHA-256" in result.stderr
+    assert "the pack is damaged, 4 finding(s) above" in result.stderr
+    assert not sheet.exists()
+    assert run(*INSPECT, out).returncode == 2
+    for path in (truncated, damaged):
+        path.unlink()
     assert run(*PACK, photos, out, *OPTIONS).returncode == 0
     assert files(out) == files(packed)
 
