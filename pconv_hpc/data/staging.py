@@ -31,7 +31,7 @@ def stage_pack(
     """Copy a pack to ``stage_dir`` and return the copy's index; ``None`` if it does not fit.
 
     Every file's size is checked against the index after the copy. A copy that is there already is
-    kept.
+    kept, and what somebody deleted of it is copied again.
 
     Raises:
         Interrupted: ``should_stop`` said so between two shards.
@@ -40,10 +40,10 @@ def stage_pack(
     index_path = _index_file(index_path)
     index = read_index(index_path)
     folder = stage_dir / index.fingerprint
-    if (folder / INDEX_NAME).is_file():
+    missing = [s for s in index.shards if _size(folder / s.file) != s.bytes]
+    if (folder / INDEX_NAME).is_file() and not missing:
         return folder / INDEX_NAME
     stage_dir.mkdir(parents=True, exist_ok=True)
-    missing = [s for s in index.shards if _size(folder / s.file) != s.bytes]
     disk = shutil.disk_usage(stage_dir)
     if sum(shard.bytes for shard in missing) > disk.free - _SPARE_SHARE * disk.total:
         return None

@@ -48,6 +48,15 @@ def test_an_interrupted_copy_is_not_used_and_continues(index: Path, tmp_path: Pa
     assert stage_pack(index, tmp_path / "node") is not None
 
 
+def test_a_damaged_shard_that_was_deleted_is_copied_again(index: Path, tmp_path: Path) -> None:
+    copy = stage_pack(index, tmp_path / "node")
+    assert copy is not None
+    deleted = copy.with_name("train_1.h5")
+    deleted.unlink()
+    assert stage_pack(index, tmp_path / "node") == copy
+    assert deleted.read_bytes() == index.with_name("train_1.h5").read_bytes()
+
+
 def test_what_does_not_fit_is_read_in_place(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
