@@ -21,6 +21,7 @@ from pconv_hpc import cli
 from pconv_hpc.arguments.files import add_max_pixels_option, add_threads_option
 from pconv_hpc.arguments.segment import add_network_options
 from pconv_hpc.data.contact_sheet import save_contact_sheet
+from pconv_hpc.data.disk import writing
 from pconv_hpc.data.silhouette_file import SilhouetteFile
 from pconv_hpc.data.silhouette_report import TILE_SIZE, class_table, silhouette_tiles
 from pconv_hpc.erasing.harvest import Wish, harvest
@@ -158,7 +159,10 @@ def _describe(arguments: argparse.Namespace, wish: Wish, world: World) -> None:
 def _harvest(arguments: argparse.Namespace, wish: Wish, world: World, stop: StopRequest) -> None:
     parts = Parts(arguments.out)
     try:
-        with FolderLock(parts.folder) if world.is_first else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if world.is_first:
+                with writing(parts.folder):
+                    stack.enter_context(FolderLock(parts.folder))
             failed = _find(arguments, wish, world, stop)
     finally:
         if world.is_first:

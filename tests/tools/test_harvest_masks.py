@@ -199,3 +199,12 @@ def test_bad_requests_are_one_message_and_exit_code_2(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["json", "photos"]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", 1)
+    (tmp_path / "file").touch()
+    done = harvest(photos, tmp_path / "file/x.h5", *NETWORK)
+    assert done.returncode == 1
+    assert f"{tmp_path}/file/x.h5.parts: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
