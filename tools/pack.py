@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.data.disk import require_free_space, writing
-from pconv_hpc.data.pack import REJECTED_NAME, pack
+from pconv_hpc.data.pack import REJECTED_NAME, complete_index, pack
 from pconv_hpc.data.pack_plan import PackOptions, PackPlan, plan_pack
 from pconv_hpc.data.photo_source import PhotoSource
 from pconv_hpc.data.shard_packer import seconds_per_photo
@@ -88,9 +88,6 @@ def main() -> None:
     )
     world = World()
     with world.ending_together(), StopRequest() as stop, contextlib.ExitStack() as stack:
-        if world.is_first and not arguments.dry_run:
-            with writing(arguments.out):
-                stack.enter_context(FolderLock(arguments.out))
         source = open_source(
             arguments.source,
             arguments.out,
@@ -108,6 +105,10 @@ def main() -> None:
                 _estimate(source, plan, arguments.out, world.size)
             world.barrier()
             return
+        if world.is_first and not complete_index(plan, arguments.out, arguments.max_rejected):
+            with writing(arguments.out):
+                stack.enter_context(FolderLock(arguments.out))
+        world.barrier()  # nobody begins before the folder is ours
         result = pack(
             source,
             plan,

@@ -67,7 +67,7 @@ def pack(
         Interrupted: ``should_stop`` said so; the same call continues.
     """
     out_dir = Path(out_dir)
-    index = world.broadcast(_complete(plan, out_dir, max_rejected) if world.is_first else None)
+    index = world.broadcast(complete_index(plan, out_dir, max_rejected) if world.is_first else None)
     if index is not None:
         return PackResult(index, num_kept=plan.num_shards)
     present = world.broadcast(_prepare(plan, out_dir) if world.is_first else None)
@@ -93,7 +93,7 @@ def pack(
     return finished
 
 
-def _complete(plan: PackPlan, out_dir: Path, max_rejected: float) -> ShardIndex | None:
+def complete_index(plan: PackPlan, out_dir: Path, max_rejected: float) -> ShardIndex | None:
     """Return the index of this very pack if it is there with every shard, by their sizes."""
     if not (out_dir / PLAN_NAME).exists():
         return None

@@ -146,7 +146,10 @@ class ShardPacker:
 
     def _checked(self, number: int, known: dict[str, str]) -> FinishedShard:
         path = self._out_dir / self._plan.shard_name(number)
-        sha256 = atomic.sha256_of(path)
+        try:
+            sha256 = atomic.sha256_of(path)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
         if known.get(path.name, sha256) != sha256:
             raise UsageError(f"{path}: its SHA-256 is not the one in {INDEX_NAME}")
         attributes = shard_attributes(path)

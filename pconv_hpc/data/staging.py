@@ -43,6 +43,7 @@ def stage_pack(
     missing = [s for s in index.shards if _size(folder / s.file) != s.bytes]
     if (folder / INDEX_NAME).is_file() and not missing:
         return folder / INDEX_NAME
+    (folder / INDEX_NAME).unlink(missing_ok=True)  # nobody takes it for whole meanwhile
     stage_dir.mkdir(parents=True, exist_ok=True)
     disk = shutil.disk_usage(stage_dir)
     if sum(shard.bytes for shard in missing) > disk.free - _SPARE_SHARE * disk.total:

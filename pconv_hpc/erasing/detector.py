@@ -15,7 +15,7 @@ import torch
 
 from pconv_hpc.atomic import sha256_of
 from pconv_hpc.erasing.network_files import DEFAULT_CONFIG, default_checkpoint, find_config
-from pconv_hpc.errors import UsageError
+from pconv_hpc.errors import PconvError, UsageError
 
 with (
     open(os.devnull, "w") as _silence,
@@ -253,10 +253,16 @@ def _device(name: str | None) -> torch.device:
         raise UsageError(f"--device {name}: no device of PyTorch; expected cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: PyTorch finds no GPU here; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {name}: PyTorch finds {torch.cuda.device_count()} GPU(s) here, from cuda:0"
+        )
     try:
         torch.zeros(1).to(device).cpu()
     except Exception as error:  # of each kind of device another one
         reason = str(error).partition("\n")[0]
+        if device.type == "cuda":  # it is there, and may be well again at the next start
+            raise PconvError(f"the GPU {name} cannot be used now ({reason})") from error
         raise UsageError(
             f"--device {name}: not a device this PyTorch can use here ({reason}); use --device cpu"
             + (" or cuda" if torch.cuda.is_available() else "")

@@ -7,6 +7,7 @@ _PREFIX = b"Exif\0\0"
 _ENTRY_BYTES = 12
 # Where a thumbnail lies, and how long it is: as a JPEG, or in strips of plain pixels.
 _RANGE_TAGS = ((0x0201, 0x0202), (0x0111, 0x0117))
+_MAX_STRIPS = 1 << 16  # more than any thumbnail has rows; a hostile block claims any number
 _SHORT = 3
 
 
@@ -62,5 +63,5 @@ def _numbers(block: bytearray, position: int, order: str) -> Sequence[int]:
     start = position + 8
     if count * size > 4:
         (start,) = struct.unpack_from(f"{order}I", block, start)
-        count = min(count, (len(block) - start) // size)
+        count = min(count, (len(block) - start) // size, _MAX_STRIPS)
     return struct.unpack_from(f"{order}{count}{width}", block, start) if count > 0 else ()

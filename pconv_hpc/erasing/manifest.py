@@ -138,6 +138,7 @@ def build_manifest(
     settings: EraseSettings,
     chunk_rows: int = CHUNK_ROWS,
     environment: Mapping[str, str] = os.environ,
+    record: bool = True,
 ) -> Manifest:
     """List the photos of a folder and cut the list into slices; do it once.
 
@@ -153,6 +154,8 @@ def build_manifest(
         settings: what is done to each photo.
         chunk_rows: so many rows are in memory at once.
         environment: tells which Slurm job this process belongs to.
+        record: whether other threads, batch sizes and devices than recorded are to be those of
+            later tasks, too.
 
     Raises:
         UsageError: there are no photos, the table of choices names others, or the manifest that is
@@ -172,8 +175,9 @@ def build_manifest(
     if settings == manifest.settings:
         return manifest
     manifest = replace(manifest, settings=settings)
-    with writing_results(out):
-        _save(manifest)
+    if record:
+        with writing_results(out):
+            _save(manifest)
     return manifest
 
 

@@ -31,7 +31,7 @@ def list_work(images: Path, left_out: Path, choices: Path | None = None) -> Iter
         missing.discard(row.photo)
         yield row
     if choices:
-        refuse_unknown(choices, missing, images)
+        refuse_unknown(choices, missing, images.parent if images.is_file() else images)
 
 
 def _list_all(images: Path, left_out: Path) -> Iterator[PhotoRow]:

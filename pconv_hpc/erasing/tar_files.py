@@ -139,13 +139,27 @@ def _files(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarI
             yield key, member
 
 
+class _Content:
+    """A member that is read; where that fails it is the tar file's fault and not the target's."""
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path = path
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except _HEADER_ERRORS as error:
+            raise UsageError(_damage(self._path, error)) from error
+
+
 @contextlib.contextmanager
-def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
+def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[_Content]:
     stream = tar.extractfile(member)
     if stream is None:
         raise UsageError(_damage(path, f"{member.name!r} has no content"))
     with stream:
-        yield stream
+        yield _Content(path, stream)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pconv_hpc.errors import UsageError
 
+_NO_GRES = ("(null)", "cpu", "mem", "node", "billing", "energy")
 LAUNCHERS = "srun-pmix, srun-pmi2 (or srun- and another of 'srun --mpi=list'), mpirun, gloo"
 # What Slurm tells the ranks of srun. A rank of mpirun inherits these from mpirun itself, or on
 # other nodes from Open MPI's daemon, and they say nothing about it.
@@ -98,15 +99,16 @@ def options_of_job(record: Mapping[str, str]) -> dict[str, str]:
 def _gpu_options(record: Mapping[str, str]) -> dict[str, str]:
     """Return the GPUs asked for; ``gres=none`` takes back what the job script asks for."""
     for name, option in (("TresPerTask", "gpus-per-task"), ("TresPerJob", "gpus")):
-        if gpus := _gpus_of(record.get(name, "")):
-            return {"gres": "none", option: gpus.removeprefix("gpu:")}
-    return {"gres": _gpus_of(record.get("TresPerNode", "")) or "none"}
+        gpus = [part for part in _gres_of(record.get(name, "")) if part.startswith("gpu:")]
+        if gpus:
+            return {"gres": "none", option: ",".join(gpus).removeprefix("gpu:")}
+    return {"gres": ",".join(_gres_of(record.get("TresPerNode", ""))) or "none"}
 
 
-def _gpus_of(text: str) -> str:
-    """Return ``gpu:a100:2`` from a list of resources; ``""`` where there are no GPUs in it.
+def _gres_of(text: str) -> list[str]:
+    """Return ``gpu:a100:2`` and the like from a list of resources, but not CPUs and memory.
 
     Slurm 22.05 writes ``gres:gpu:a100:2``, newer ones ``cpu=16,gres/gpu:a100=2``.
     """
     parts = (p.replace("/", ":").replace("=", ":").removeprefix("gres:") for p in text.split(","))
-    return ",".join(part for part in parts if part.startswith("gpu:"))
+    return [part for part in parts if part and part.partition(":")[0] not in _NO_GRES]

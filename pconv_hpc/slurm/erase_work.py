@@ -66,7 +66,12 @@ def _build(
     if num_slices is None:
         num_slices = recorded.num_slices if recorded else _count(environment)
     return build_manifest(
-        images, out, num_slices=num_slices, settings=settings, environment=environment
+        images,
+        out,
+        num_slices=num_slices,
+        settings=settings,
+        environment=environment,
+        record=False,  # a task of an older array would take back what somebody has changed since
     )
 
 

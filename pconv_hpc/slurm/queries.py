@@ -12,9 +12,9 @@ _TIMEOUT_S = 60
 # How long work that is saved asks again: a controller restarts, or is busy with many ending jobs.
 _PATIENCE_S = 300.0
 _PAUSE_S = 10.0
-_NO_ANSWER = re.compile(
-    "Unable to contact|Socket timed out|Connection refused|Connection timed out|Zero Bytes were"
-    "|[Cc]ommunication connection failure|backup controller in standby"
+# What cannot have reached the controller; after a timeout it may have.
+_NOT_REACHED = re.compile(
+    "Unable to contact|Connection refused|[Cc]ommunication connection failure|backup controller in"
 )
 _FIELD = re.compile(r"(?:^|\s)([A-Z][\w:/]*)=(.*?)(?=\s[A-Z][\w:/]*=|\s*$)")
 # Free text that runs to the end of its line, so that it cannot pass for another field.
@@ -37,22 +37,19 @@ def run_slurm(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of Slurm and return what it answered, whatever that was.
 
-    ``patient`` asks again, for 5 minutes, while the controller does not answer.
+    ``patient`` asks again, for 5 minutes, while the controller cannot be reached. A timeout ends
+    that, as the command may have been obeyed.
 
     Raises:
         PconvError: there is no such command here, or it does not answer.
     """
     give_up_at = time.monotonic() + (_PATIENCE_S if patient else 0.0)
     while True:
-        try:
-            answer = _run_once(command, environment)
-            if answer.returncode == 0 or not _NO_ANSWER.search(answer.stderr):
-                return answer
-            silence = SlurmSilentError(f"Slurm does not answer: {answer.stderr.strip()}")
-        except SlurmSilentError as error:
-            silence = error
+        answer = _run_once(command, environment)
+        if answer.returncode == 0 or not _NOT_REACHED.search(answer.stderr):
+            return answer
         if time.monotonic() >= give_up_at:
-            raise silence
+            raise SlurmSilentError(f"Slurm does not answer: {answer.stderr.strip()}")
         time.sleep(_PAUSE_S)
 
 

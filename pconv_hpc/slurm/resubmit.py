@@ -40,8 +40,10 @@ def continuation_line(
     options |= starts[-1].options if starts else {}
     if "gpus-per-task" in given:
         options["gres"] = "none"  # Slurm refuses both in one job
+        options.pop("gpus", None)
     elif "gres" in given:
         options.pop("gpus-per-task", None)
+        options.pop("gpus", None)
     arguments = [str(run_dir / "config.yaml"), str(run_dir)]
     arguments += [word for override in overrides for word in ("--set", override)]
     script = JOBS_DIR / "train_a100.sbatch"

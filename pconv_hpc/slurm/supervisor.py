@@ -223,7 +223,10 @@ class Supervisor:
             return name
         unique = re.sub(r"[^\w.-]", "_", f"{name}-{self._work.folder.resolve().name}")
         update = ["scontrol", "update", f"JobId={self._job.job_id}", f"JobName={unique}"]
-        return unique if run_slurm(update).returncode == 0 else name
+        try:
+            return unique if run_slurm(update, patient=True).returncode == 0 else name
+        except SlurmSilentError:
+            return name
 
     def _successor_environment(self) -> dict[str, str]:
         """Return the environment without what describes this job and would shape the next one."""

@@ -13,7 +13,7 @@ from pconv_hpc.data.shards import ShardReader
 from pconv_hpc.erasing.harvest_parts import Parts, num_lines
 from pconv_hpc.errors import UsageError
 from pconv_hpc.slurm.job_environment import JobEnvironment, require_one_gpu_per_task
-from pconv_hpc.training.checkpoint_files import list_checkpoints
+from pconv_hpc.training.checkpoint_files import newest_step
 from pconv_hpc.training.run_folder import RunFolder
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -86,8 +86,7 @@ class TrainWork(Work):
         return [*command, "--run-dir", str(self.folder), *self._options]
 
     def progress(self) -> int:
-        checkpoints = list_checkpoints(self._run.checkpoints_dir)
-        return checkpoints[-1].step if checkpoints else 0
+        return newest_step(self._run.checkpoints_dir)
 
     def begin(self) -> None:
         self._state_before = self._run.read_state()

@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there, written beside training, verified when read."""
 
+import contextlib
 import json
 import logging
 import threading
@@ -66,6 +67,19 @@ class CheckpointStore:
         self.wait()
         old = json.loads(self._paths(step)[1].read_bytes())
         write_description(self._directory, step, old["sha256"], description)
+
+    def withdraw(self, step: int) -> int:
+        """Set a checkpoint aside, as ``*.not_finite``, whose network turned out to be useless.
+
+        Returns:
+            The step of the newest one left, 0 without any.
+        """
+        with contextlib.suppress(PconvError):  # it could not be written: just as well
+            self.wait()
+        for checkpoint in list_checkpoints(self._directory):
+            if checkpoint.step == step:
+                self._set_aside(checkpoint, "not_finite")
+        return max((c.step for c in list_checkpoints(self._directory)), default=0)
 
     def wait(self) -> None:
         """Return once nothing is being written.
@@ -140,7 +154,7 @@ class CheckpointStore:
                 return checkpoint, read_checkpoint(checkpoint.path)
             _LOG.warning("%s; falling back to the checkpoint before it", problem)
             damaged.append(problem)
-            self._set_aside(checkpoint)
+            self._set_aside(checkpoint, "damaged")
         if damaged or (damaged := set_aside_before(self._directory)):
             raise PconvError(
                 f"{self._directory}: no usable checkpoint is left ({'; '.join(damaged)}). Copy one "
@@ -148,10 +162,10 @@ class CheckpointStore:
             )
         return None
 
-    def _set_aside(self, checkpoint: Checkpoint) -> None:
+    def _set_aside(self, checkpoint: Checkpoint, why: str) -> None:
         for path in self._paths(checkpoint.step):
             if path.exists():
-                path.rename(path.with_name(path.name + ".damaged"))
+                path.rename(path.with_name(f"{path.name}.{why}"))
 
 
 def read_checkpoint(path: Path) -> dict[str, dict[str, np.ndarray]]:

@@ -38,6 +38,12 @@ def checkpoint_paths(directory: Path, step: int) -> tuple[Path, Path]:
     return directory / f"{stem}.h5", directory / f"{stem}.json"
 
 
+def newest_step(directory: Path) -> int:
+    """Return the step of the newest finished checkpoint by its name, 0 without any; reads none."""
+    matches = (_DESCRIPTION.fullmatch(path.name) for path in directory.glob("step_*.json"))
+    return max((int(match.group(1)) for match in matches if match), default=0)
+
+
 def list_checkpoints(directory: Path) -> list[Checkpoint]:
     """Return the finished checkpoints, oldest first, damaged ones among them.
 

@@ -109,11 +109,12 @@ class TrainingLoop:
 
     def _fail_not_finite(self, where: str, step: int, loss: float) -> NoReturn:
         self.store.wait()
+        kept = f"The last checkpoint, after step {self._last_saved}, is good and kept"
         raise PconvError(
-            f"step {step}: the {where} loss is not finite ({loss}). The last checkpoint, after "
-            f"step {self._last_saved}, is good and kept. A lower optimizer.learning_rate or a "
-            "longer optimizer.warmup_steps helps; continue with tools/resume.py "
-            f"{self.folder.path} --set …"
+            f"step {step}: the {where} loss is not finite ({loss}). "
+            f"{kept if self._last_saved else 'Nothing is saved yet'}. A lower "
+            "optimizer.learning_rate or a longer optimizer.warmup_steps helps; continue with "
+            f"tools/resume.py {self.folder.path} --set …"
         )
 
     def _stop_message(self) -> str:
@@ -173,6 +174,9 @@ class TrainingLoop:
         epoch = self.progress.step // self.steps_per_epoch
         figures = self.validator.measure()
         if not math.isfinite(figures["loss"]):
+            # Every rank waits for rank 0 to have done it: the first to end takes the others along.
+            left = self.store.withdraw(self.progress.step) if self.ranks.is_first else None
+            self._last_saved = self.ranks.broadcast(left, name="withdrawn")
             self._fail_not_finite("validation", self.progress.step, figures["loss"])
         best = is_better(figures, self.progress.best_loss)
         self.progress.validated_epochs = epoch

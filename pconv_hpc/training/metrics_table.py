@@ -25,7 +25,8 @@ class MetricsTable:
         """
         rows = read_table(self._path)
         if rows and list(rows[0]) != self._columns:
-            aside = self._path.with_suffix(f".until_{rows[-1]['step']:.0f}{self._path.suffix}")
+            until = f"{rows[-1].get('step', step):.0f}"
+            aside = self._path.with_suffix(f".until_{until}{self._path.suffix}")
             self._path.rename(aside)
             _LOG.info("%s: what it told until here is kept in %s", self._path, aside.name)
             rows = []

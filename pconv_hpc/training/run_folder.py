@@ -95,10 +95,10 @@ _FIXED_KEYS = (
     "train.steps_per_epoch",
     "validation",
 )
-# What a bank that the run draws for itself, once, looks like.
-_DRAWN_KEYS = tuple(
-    f"masks.{key}" for key in ("num_masks", "strokes", "boxes", "objects", "objects_from")
-)
+# What banks that the run draws for itself, once, look like; silhouettes are not read again.
+_DRAWN_KEYS = ("masks.strokes", "masks.boxes", "masks.objects")
+_DRAWN_FOR_TRAINING_KEYS = ("masks.num_masks",)
+_DRAWN_FROM_KEYS = ("masks.objects_from", "data.image_size", "train.seed", "validation.seed")
 
 
 def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
@@ -114,9 +114,8 @@ def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
 
 def redraws_masks(changed: Iterable[str]) -> bool:
     """Return whether banks drawn before these keys changed are none of the run's any more."""
-    return not {*_DRAWN_KEYS, "data.image_size", "train.seed", "validation.seed"}.isdisjoint(
-        changed
-    )
+    drawn = {*_DRAWN_KEYS, *_DRAWN_FOR_TRAINING_KEYS, *_DRAWN_FROM_KEYS}
+    return not drawn.isdisjoint(changed)
 
 
 def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
@@ -130,6 +129,8 @@ def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
     fixed = [k for k in changed if k in _FIXED_KEYS or k.partition(".")[0] in _FIXED_KEYS]
     if not (new.masks.train_bank and new.masks.val_bank):
         fixed += [k for k in changed if k in _DRAWN_KEYS]
+    if not new.masks.train_bank:
+        fixed += [k for k in changed if k in _DRAWN_FOR_TRAINING_KEYS]
     if "train.precision" in changed and "float16" in (old.train.precision, new.train.precision):
         fixed.append("train.precision")  # only float16 has a loss scale, which is saved
     if fixed and folder.has_saved:

@@ -53,6 +53,9 @@ def test_a_damaged_shard_that_was_deleted_is_copied_again(index: Path, tmp_path:
     assert copy is not None
     deleted = copy.with_name("train_1.h5")
     deleted.unlink()
+    with pytest.raises(Interrupted):
+        stage_pack(index, tmp_path / "node", should_stop=lambda: True)
+    assert not copy.exists(), "half a copy is read by nobody"
     assert stage_pack(index, tmp_path / "node") == copy
     assert deleted.read_bytes() == index.with_name("train_1.h5").read_bytes()
 

@@ -1,5 +1,8 @@
 """EXIF without its thumbnail: everything else stays where it is."""
 
+import struct
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,3 +51,19 @@ def test_any_damage_is_taken(data: st.DataObject) -> None:
     for _ in range(4):
         exif[data.draw(st.integers(0, len(exif) - 1))] = data.draw(st.integers(0, 255))
     assert len(without_thumbnail(bytes(exif))) == len(exif)
+
+
+def test_a_hostile_number_of_strips_costs_little_memory() -> None:
+    megabytes = 32
+    strips = [THUMBNAIL[:40], THUMBNAIL[:40]]
+    exif = exif_with_strips(strips, "<")
+    claimed = exif.replace(struct.pack("<HHI", 0x111, 4, 2), struct.pack("<HHI", 0x111, 4, 1 << 30))
+    claimed = claimed.replace(
+        struct.pack("<HHI", 0x117, 4, 2), struct.pack("<HHI", 0x117, 4, 1 << 30)
+    )
+    assert claimed != exif
+    tracemalloc.start()
+    without_thumbnail(claimed + bytes(megabytes << 20))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * (megabytes << 20)

@@ -191,6 +191,9 @@ def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
     manifest = build_manifest(images, out, num_slices=2, settings=less)
     assert manifest.settings == less
     assert read_manifest(out) == manifest
+    older = build_manifest(images, out, num_slices=2, settings=first, record=False)
+    assert older.settings == first
+    assert read_manifest(out) == manifest
     assert names_of(manifest) == [["a.jpg"], []]
     other = replace(less, inpaint_options=("--batch-size=1", "--rim=2"))
     with pytest.raises(UsageError, match="inpaint_options: none, now --rim=2\n"):

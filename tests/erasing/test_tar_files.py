@@ -1,5 +1,6 @@
 """Tar files in WebDataset's layout: hostile headers, order kept, members replaced."""
 
+import errno
 import io
 import tarfile
 from pathlib import Path
@@ -63,6 +64,23 @@ def test_photos_are_unpacked_whole_and_once(tmp_path: Path) -> None:
         unpack(path, ["gone.jpg"], folder)
     with pytest.raises(PconvError, match="cannot be written"):
         unpack(path, ["0001.jpg"], folder / "0001.jpg")
+
+
+def test_a_tar_file_that_cannot_be_read_is_not_taken_for_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    path = write_tar(tmp_path / "a.tar", MEMBERS)
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", lambda *_: Broken())
+    for work in (
+        lambda: unpack(path, ["0001.jpg"], tmp_path / "out"),
+        lambda: write_anew(tmp_path / "b.tar", path, {}),
+    ):
+        with pytest.raises(UsageError, match=r"a\.tar: not a whole.*Input/output error"):
+            work()
 
 
 def test_members_are_replaced_in_their_order(tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def test_the_options_of_a_job_are_found_again() -> None:
         # as newer Slurms write it with --cpus-per-task, and with --gpus
         ({"TresPerTask": "cpu=16,gres/gpu=1"}, {"gres": "none", "gpus-per-task": "1"}),
         ({"TresPerJob": "gres/gpu:a100=4"}, {"gres": "none", "gpus": "a100:4"}),
+        ({"TresPerNode": "gres/gpu:a100:4,gres/lscratch:200"}, {"gres": "gpu:a100:4,lscratch:200"}),
+        ({"TresPerNode": "gres/shard:1"}, {"gres": "shard:1"}),
         ({"TresPerTask": "cpu=8", "TresPerNode": "gres/gpu:4"}, {"gres": "gpu:4"}),
         ({"MinMemoryNode": "0"}, {"gres": "none", "mem": "0"}),  # the whole node's
         ({}, {"gres": "none"}),  # else the script's own request would come back

@@ -107,17 +107,17 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
         open_work(["out"], array(4, count=1, last=4))
 
 
-def test_what_a_node_can_hold_is_taken_from_the_newest_command(folder: Path) -> None:
+def test_what_a_node_can_hold_is_each_arrays_own(folder: Path) -> None:
     given = ["my photos", "out", "--all", "--rim=2"]
-    open_work([*given, "--threads=8", "--device=cuda"], array(0))
-    open_work([*given, "--threads=2", "--inpaint-batch-size=1"], array(1))
-    settings = open_work(["out"], array(2))[0].settings
+    recorded, _ = open_work([*given, "--threads=8", "--device=cuda"], array(0))
+    words = [*given, "--threads=2", "--inpaint-batch-size=1"]
+    settings = open_work(words, array(1))[0].settings
     assert settings.segment_options == ("--device=cuda", "--all", "--threads=2")
     assert settings.inpaint_options == ("--rim=2", "--batch-size=1", "--threads=2")
-    open_work(["my photos", "out", "--threads=4"], array(2))  # what it is by default
-    settings = open_work(["out"], array(2))[0].settings
-    assert settings.segment_options == ("--device=cuda", "--all")
-    assert settings.inpaint_options == ("--rim=2", "--batch-size=1")
+    default = open_work(["my photos", "out", "--threads=4"], array(2))[0].settings
+    assert default.segment_options == ("--device=cuda", "--all")
+    assert default.inpaint_options == ("--rim=2",)
+    assert open_work(["out"], array(2))[0] == recorded
 
 
 def test_options_without_a_selection_are_held_against_those_recorded(folder: Path) -> None:

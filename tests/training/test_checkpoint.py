@@ -127,6 +127,17 @@ def test_a_description_that_cannot_be_read_stops_everything(tmp_path: Path) -> N
         list_checkpoints(tmp_path)
 
 
+def test_a_network_that_turns_out_useless_is_withdrawn(tmp_path: Path) -> None:
+    store = filled_store(tmp_path, [1, 2])
+    assert store.withdraw(2) == 1
+    loaded = store.load_newest()
+    assert loaded is not None
+    assert loaded[0].step == 1
+    assert (tmp_path / "step_00000002.h5.not_finite").is_file()
+    assert store.withdraw(1) == 0
+    assert store.load_newest() is None  # not damaged: the run may begin again
+
+
 def test_a_description_of_an_earlier_version_has_no_seal(tmp_path: Path) -> None:
     store = filled_store(tmp_path, [1])
     path = tmp_path / "step_00000001.json"

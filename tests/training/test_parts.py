@@ -75,6 +75,9 @@ def test_a_table_with_other_columns_is_kept_beside(tmp_path: Path) -> None:
     new = MetricsTable(tmp_path / "metrics.csv", ["step", "loss", "style"])
     for _ in range(2):
         new.rewind(10)
+    (tmp_path / "edited.csv").write_text("\ufeffstep,loss\n10,0.5\n")  # by a spreadsheet
+    MetricsTable(tmp_path / "edited.csv", ["step", "loss"]).rewind(20)
+    assert (tmp_path / "edited.until_20.csv").is_file()
     assert (tmp_path / "metrics.csv").read_text() == "step,loss,style\n"
     assert (tmp_path / "metrics.until_10.csv").read_text() == "step,loss\n10,0.5\n"
 
@@ -139,6 +142,8 @@ def test_a_run_may_train_longer_but_not_on_other_batches(tmp_path: Path) -> None
     ("override", "message"),
     [
         ("masks.boxes=1", r"keeps masks\.boxes"),  # the bank is drawn
+        ("masks.num_masks=7", r"keeps masks\.num_masks"),
+        ("masks.objects_from=/moved/objects.h5", ""),  # drawn from already
         ("train.precision=float16", r"keeps train\.precision"),
         ("train.precision=bfloat16", ""),
         ("train.freeze_encoder_batch_norm=true", r"keeps train\.freeze_encoder_batch_norm"),

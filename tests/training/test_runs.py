@@ -235,6 +235,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     assert run_tool(RESUME, run_dir, "--local", *back).returncode == 0
 
 
+def test_a_network_that_validation_finds_useless_is_not_gone_on_with(
+    references: dict[int, RunFolder], config_path: Path, run_tool: RunTool, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    assert run_with_event(run_tool, config_path, run_dir, signal="SIGUSR2", at_step=3) == 75
+    events = tmp_path / "useless.json"
+    events.write_text(json.dumps({"useless_network": True}))
+    done = run_tool(*(WITH_EVENTS, events, config_path, "--run-dir", run_dir), ranks=2, expect=(1,))
+    assert "step 6: the validation loss is not finite (inf)" in done.stderr
+    assert "after step 4, is good and kept" in done.stderr
+    done = run_tool(RESUME, run_dir, "--local")
+    assert "continuing after step 4" in done.stderr
+    rows = table_without_speed(references[1].validation_metrics_path)
+    assert len(table_without_speed(RunFolder(run_dir).validation_metrics_path)) == len(rows)
+
+
 def test_what_a_run_must_keep_cannot_be_changed_half_way(
     references: dict[int, RunFolder], run_tool: RunTool
 ) -> None:

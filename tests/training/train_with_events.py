@@ -6,9 +6,10 @@ EVENTS holds ``signal`` (a name), ``at_step`` (from 1; sent when the step begins
 gets it; -1: all), ``after_seconds`` (send it so much later, from a thread, wherever the run is by
 then), ``during_save`` (send it between writing and renaming the first checkpoint from that step on
 instead), ``around_validation_save`` (``before`` or ``after``: send it just before, or after, the
-checkpoint that notes the first validation from that step on), and ``record`` (a folder: each rank
-appends the samples of its steps, and writes its weights' checksum at the end). Nothing of the
-training code is replaced; its calls are wrapped.
+checkpoint that notes the first validation from that step on), ``useless_network`` (the figures of
+the first validation are not finite), and ``record`` (a folder: each rank appends the samples of its
+steps, and writes its weights' checksum at the end). Nothing of the training code is replaced; its
+calls are wrapped.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from pconv_hpc import atomic
 from pconv_hpc.training import trainer
 from pconv_hpc.training.loop import TrainingLoop
 from pconv_hpc.training.step import TrainingStep
+from pconv_hpc.training.validation import Validator
 
 EVENTS: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
 
@@ -46,6 +48,7 @@ call_step = TrainingStep.__call__
 run_loop = TrainingLoop.run
 save_progress = TrainingLoop._save
 hash_file = atomic.sha256_of
+measure = Validator.measure
 
 
 def step_with_events(self: TrainingStep, batch: Any, **wishes: bool) -> Any:
@@ -83,6 +86,11 @@ def save_with_events(self: TrainingLoop, *, wait: bool, best: bool = False) -> N
         send()
 
 
+def measure_with_events(self: Validator) -> dict[str, float]:
+    figures = measure(self)
+    return figures | {"loss": float("inf")} if EVENTS.get("useless_network") else figures
+
+
 def hash_with_events(path: Path) -> str:
     checkpoint = re.match(r"\.step_(\d+)\.h5\.", path.name)
     if EVENTS.get("during_save") and checkpoint and int(checkpoint[1]) >= EVENTS["at_step"]:
@@ -95,6 +103,7 @@ if __name__ == "__main__":
     TrainingLoop.run = loop_with_record  # type: ignore[method-assign]
     TrainingLoop._save = save_with_events  # type: ignore[method-assign]
     atomic.sha256_of = hash_with_events
+    Validator.measure = measure_with_events  # type: ignore[method-assign]
     assert trainer.TrainingStep is TrainingStep
     sys.argv = ["train.py", *sys.argv[2:]]
     runpy.run_path(str(Path(__file__).parents[2] / "tools" / "train.py"), run_name="__main__")

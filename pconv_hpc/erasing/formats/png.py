@@ -26,8 +26,10 @@ _KEPT_IN_SAME_PIXEL_FORMAT = frozenset(b"sBIT bKGD".split())
 
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _EXIF_TEXT = "Raw profile type exif"  # ImageMagick's, from before there were eXIf chunks
-# They may hold thumbnails, in a shape that nobody could take them out of.
-_NOT_KEPT_TEXT = (_EXIF_TEXT.lower().encode(), b"raw profile type app1", b"raw profile type 8bim")
+# They may hold thumbnails, written as digits.
+_NOT_KEPT_TEXT = frozenset(
+    f"raw profile type {kind}".encode() for kind in ("exif", "app1", "8bim", "iptc", "xmp")
+)
 _XMP_TEXT = b"XML:com.adobe.xmp"
 _MAX_XMP_BYTES = 64 << 20
 
@@ -103,7 +105,9 @@ def _exif_of_text(
 
 
 def _is_picture_text(name: bytes, body: bytes) -> bool:
-    return name in _TEXT and body.partition(b"\0")[0].lower() in _NOT_KEPT_TEXT
+    keyword = body.partition(b"\0")[0]
+    is_misplaced_xmp = keyword == _XMP_TEXT and name != b"iTXt"
+    return name in _TEXT and (keyword.lower() in _NOT_KEPT_TEXT or is_misplaced_xmp)
 
 
 def _without_pictures(name: bytes, body: bytes) -> bytes:
