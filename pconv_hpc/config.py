@@ -172,8 +172,7 @@ class TrainConfig:
     max_batch_per_rank: int = 16  # what one GPU holds; more is accumulated in several passes
     initial_weights: str | None = None  # weights file or run folder to start (fine-tune) from
     freeze_encoder_batch_norm: bool = False
-    # float32 multiplies in TF32 (10 bits of mantissa) on GPUs that have it, from Ampere on
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # float32: TF32 on A100s
     jit_compile: bool = False
     require_gpu: bool = False  # a rank that sees no GPU fails at once
     deterministic: bool = False  # bit-reproducible on GPUs too, at a price; on CPUs always

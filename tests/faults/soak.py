@@ -125,7 +125,14 @@ def main() -> int:
     parser = cli.build_parser(__doc__ or "")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/soak", help="where it works")
     parser.add_argument("--share", type=float, default=1.0, help="of the full counts")
-    parser.add_argument("--rows", type=int, nargs="+", choices=range(len(FAULTS)), metavar="ROW")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs="+",
+        choices=range(len(FAULTS)),
+        metavar="ROW",
+        help="of the table, the first is 0 (default: all)",
+    )
     parser.add_argument("--add", action="store_true", help="begin with the counts of the table")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
