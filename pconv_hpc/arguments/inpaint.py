@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.erasing.fill import STRATEGIES, FillSettings
+from pconv_hpc.inpainting.detail import DETAILS
 
 Options = list[argparse.Action]
 # What argparse gives a group and a parser in common.
@@ -37,6 +38,13 @@ def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
             "resize: the whole photo at the working size",
         ),
         parser.add_argument(
+            "--detail",
+            choices=DETAILS,
+            default=FillSettings.detail,
+            help="patches: the photo's own texture on what the network made; blended: softer, and "
+            "nearer to the truth on average; none: the network alone",
+        ),
+        parser.add_argument(
             "--working-size",
             type=cli.positive_int,
             metavar="PX",
@@ -53,7 +61,8 @@ def add_filling_options(parser: _Container, *, prefix: str = "") -> Options:
             type=float,
             default=FillSettings.max_reduction,
             metavar="FACTOR",
-            help="how much a crop may be scaled down; larger holes are filled from the outside in",
+            help="how much a crop may be scaled down for the network, which happens only to holes "
+            "that it cannot fill well at their own scale",
         ),
         parser.add_argument(
             "--rim",
@@ -96,6 +105,7 @@ def fill_settings_of(arguments: argparse.Namespace) -> FillSettings:
     """
     return FillSettings(
         strategy=arguments.strategy,
+        detail=arguments.detail,
         working_size=arguments.working_size or FillSettings.working_size,
         context=arguments.context,
         max_reduction=arguments.max_reduction,

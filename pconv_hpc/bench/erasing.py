@@ -45,7 +45,7 @@ def erasing_comparisons(folder: Path) -> Iterator[Comparison]:
         shutil.rmtree(folder / "erased", ignore_errors=True)
         for job in jobs:
             photo = read_photo(job.photo)
-            single.erase(photo, read_mask(job.mask))
+            single.erase(photo, read_mask(job.mask).hole)
             write_photo(photo, job.output)
 
     yield Comparison(

@@ -1,4 +1,7 @@
-"""One photo from mask to filled holes: planned, scaled, predicted, pasted; no network in here."""
+"""One photo from mask to filled holes: planned, scaled, predicted, given texture, pasted.
+
+No network in here: what it is to predict is yielded.
+"""
 
 import math
 from collections.abc import Generator, Iterator, Sequence
@@ -14,12 +17,22 @@ from pconv_hpc.erasing.photo import Box, Photo
 from pconv_hpc.erasing.rim import continue_rim
 from pconv_hpc.erasing.scaling import enlarge_photo, reduce_photo, reduced_shape
 from pconv_hpc.errors import UsageError
+from pconv_hpc.inpainting.cells import plan_cells
+from pconv_hpc.inpainting.detail import DETAILS, Detail, add_detail
+from pconv_hpc.inpainting.frequency_selective import depth_in
+from pconv_hpc.inpainting.sources import patch_source
 
 Strategy = Literal["crop", "full", "resize"]
 STRATEGIES: tuple[Strategy, ...] = ("crop", "full", "resize")
 
 _CROPS_AT_ONCE = 16  # of one photo, to share batches; more would only take memory
 _FULL_MULTIPLE = 64  # sides of whole photos are padded to it: fewer different shapes to trace
+# Holes up to this depth, as a multiple of the network's reach, are filled better at their own scale
+# than scaled down; deeper ones are scaled down to it (docs/quality.md).
+_FULL_SCALE_REACHES = 4 / 3
+_MAX_CROP_PIXELS = 6 << 20  # what a network is shown of one crop; more takes minutes on a core
+# Tiles may be this much larger than the working size: one pass instead of several that overlap.
+_TILE_GROWTH = (1.0, 1.5, 2.0)
 
 PhotoFilling = Generator[list[Tile], list[np.ndarray], None]
 
@@ -33,13 +46,18 @@ class FillSettings:
             ``resize``: the whole photo at the working size.
         working_size: side of the square that the network is given, pixels.
         context: side of a crop as a multiple of its hole's longer side.
-        max_reduction: how much a crop may be scaled down; a larger hole is filled in tiles.
+        detail: ``patches``: what the network made is given texture of the photo itself;
+            ``blended``: more of the network, nearer to the truth on average and softer;
+            ``none``: the network alone.
+        max_reduction: how much a crop may be scaled down so that the network fills a deep hole;
+            a deeper one is filled ring by ring.
         rim: over how many pixels, at the network's resolution, the continued surroundings fade into
             what the network made; see ``rim``.
         max_full_pixels: a larger photo is scaled down to that for ``full``, or memory runs out.
     """
 
     strategy: Strategy = "crop"
+    detail: Detail = "patches"
     working_size: int = 256
     context: float = 2.0
     max_reduction: float = 4.0
@@ -49,6 +67,7 @@ class FillSettings:
     def __post_init__(self) -> None:
         for holds, message in (
             (self.strategy in STRATEGIES, f"strategy must be one of {', '.join(STRATEGIES)}"),
+            (self.detail in DETAILS, f"detail must be one of {', '.join(DETAILS)}"),
             (8 <= self.working_size <= 4096, "working_size must be between 8 and 4096"),
             (1 <= self.context <= 100, "context must be between 1 and 100"),
             (1 <= self.max_reduction <= 1000, "max_reduction must be between 1 and 1000"),
@@ -68,9 +87,19 @@ class _Region:
     shape: tuple[int, int]  # what it is scaled down to
     tile_shape: tuple[int, int]
 
+    @property
+    def scale(self) -> float:
+        """How much it is scaled down."""
+        return max(self.box.height / self.shape[0], self.box.width / self.shape[1])
+
 
 def fill_photo(
-    photo: Photo, hole: np.ndarray, settings: FillSettings, *, reach: int
+    photo: Photo,
+    hole: np.ndarray,
+    settings: FillSettings,
+    *,
+    reach: int,
+    kept: np.ndarray | None = None,
 ) -> PhotoFilling:
     """Fill the holes of a photo, in place.
 
@@ -82,14 +111,15 @@ def fill_photo(
         hole: bool (H, W) of the upright photo, true = erase.
         settings: how.
         reach: how many pixels deep into a hole the network's output is defined.
+        kept: bool (H, W), objects that no texture is to be taken from; see ``patch_source``.
 
     Raises:
         ImageError: the mask has another size, or covers the whole photo.
     """
     check_mask(photo, hole)
     fillings: list[PhotoFilling] = []
-    for region in _regions(hole, settings):
-        fillings.append(_fill_region(photo, hole, region, settings, reach))
+    for region in _regions(hole, settings, reach):
+        fillings.append(_fill_region(photo, hole, kept, region, settings, reach))
         if len(fillings) == _CROPS_AT_ONCE:
             yield from side_by_side(fillings)
             fillings = []
@@ -133,18 +163,17 @@ def _started(filling: PhotoFilling) -> Iterator[list[Tile]]:
         return
 
 
-def _regions(hole: np.ndarray, settings: FillSettings) -> Iterator[_Region]:
+def _regions(hole: np.ndarray, settings: FillSettings, reach: int) -> Iterator[_Region]:
     if not hole.any():
         return
-    working = (settings.working_size, settings.working_size)
     if settings.strategy == "crop":
         plan = plan_crops(hole, working_size=settings.working_size, context=settings.context)
         for crop in plan.crops:
-            side = max(crop.box.height, crop.box.width)
-            factor = min(max(1.0, side / settings.working_size), settings.max_reduction)
-            shape = reduced_shape(crop.box.height, crop.box.width, factor)
-            yield _Region(crop.box, plan.hole_of(crop, hole), shape, working)
+            own = plan.hole_of(crop, hole)
+            shape = _scaled_for_depth(own, reach, settings.max_reduction)
+            yield _Region(crop.box, own, shape, _tile_shape(shape, settings.working_size))
         return
+    working = (settings.working_size, settings.working_size)
     height, width = hole.shape
     if settings.strategy == "resize":
         shape = reduced_shape(height, width, max(1.0, max(hole.shape) / settings.working_size))
@@ -159,8 +188,28 @@ def _regions(hole: np.ndarray, settings: FillSettings) -> Iterator[_Region]:
     yield _Region(Box(0, 0, height, width), hole, shape, tile_shape)
 
 
+def _scaled_for_depth(hole: np.ndarray, reach: int, max_reduction: float) -> tuple[int, int]:
+    """Return the size at which a network fills the hole of a crop, bool (h, w), best."""
+    by_depth = float(depth_in(hole).max()) / (_FULL_SCALE_REACHES * reach)
+    by_size = math.sqrt(hole.size / _MAX_CROP_PIXELS)
+    factor = min(max(1.0, by_depth, by_size), max_reduction)
+    return reduced_shape(hole.shape[0], hole.shape[1], factor)
+
+
+def _tile_shape(shape: tuple[int, int], working_size: int) -> tuple[int, int]:
+    """Return the smallest square that holds all of a picture, or else the largest there is."""
+    sides = [int(working_size * growth) for growth in _TILE_GROWTH]
+    side = next((side for side in sides if side >= max(shape)), sides[-1])
+    return side, side
+
+
 def _fill_region(
-    photo: Photo, hole: np.ndarray, region: _Region, settings: FillSettings, reach: int
+    photo: Photo,
+    hole: np.ndarray,
+    kept: np.ndarray | None,
+    region: _Region,
+    settings: FillSettings,
+    reach: int,
 ) -> PhotoFilling:
     reduced, valid = reduce_photo(
         photo.read_rgb(region.box), ~hole[region.box.slices], region.shape
@@ -168,7 +217,59 @@ def _fill_region(
     output = yield from fill_from_outside(reduced, valid, tile_shape=region.tile_shape, reach=reach)
     filled = continue_rim(output, reduced, valid, settings.rim)
     # with its true surroundings, so that scaling up runs smoothly from them into the hole
-    patch = np.where(valid[..., None], reduced, filled)
-    photo.write_rgb(
-        region.box, enlarge_photo(patch, (region.box.height, region.box.width)), region.own
-    )
+    structure = np.where(valid[..., None], reduced, filled)
+    if settings.detail == "none":
+        enlarged = enlarge_photo(structure, (region.box.height, region.box.width))
+        photo.write_rgb(region.box, enlarged, region.own)
+    else:
+        _add_detail(photo, hole, kept, region, structure, settings.detail)
+
+
+def _add_detail(
+    photo: Photo,
+    hole: np.ndarray,
+    kept: np.ndarray | None,
+    region: _Region,
+    structure: np.ndarray,
+    detail: Detail,
+) -> None:
+    """Write a region's hole with texture, cell by cell.
+
+    Args:
+        photo: changed where the region's hole is.
+        hole: bool (H, W), all holes of the photo.
+        kept: bool (H, W), objects that no texture is taken from.
+        region: whose hole is filled.
+        structure: float32 (h, w, 3), what the network made of it, at the network's scale.
+        detail: how.
+    """
+    own = np.zeros_like(hole)
+    own[region.box.slices] = region.own
+    unknown = hole.copy()  # but for what is written, cell by cell
+    for cell in plan_cells(own, hole):
+        part = cell.of(own)
+        known = ~unknown[cell.box.slices]
+        rgb = photo.read_rgb(cell.box)
+        picture = np.where(known[..., None], rgb, np.float32(0))
+        _paste_structure(picture, structure, region.box, cell.box)
+        result = add_detail(
+            rgb,
+            picture,
+            part,
+            known=known,
+            valid=~hole[cell.box.slices],
+            source=known if kept is None else patch_source(known, part, kept[cell.box.slices]),
+            detail=detail,
+            scale=region.scale,
+        )
+        photo.write_rgb(cell.box, result, part)
+        unknown[cell.box.slices] &= ~part
+
+
+def _paste_structure(picture: np.ndarray, structure: np.ndarray, region: Box, cell: Box) -> None:
+    """Put what the network made of ``region`` into the picture (h, w, 3) of ``cell``."""
+    top, left = max(region.top, cell.top), max(region.left, cell.left)
+    bottom, right = min(region.bottom, cell.bottom), min(region.right, cell.right)
+    part = Box(top - region.top, left - region.left, bottom - region.top, right - region.left)
+    enlarged = enlarge_photo(structure, (region.height, region.width), part)
+    picture[top - cell.top : bottom - cell.top, left - cell.left : right - cell.left] = enlarged

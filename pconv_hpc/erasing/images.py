@@ -1,5 +1,6 @@
 """Photos and masks from files for editing, and edited photos back to files of the same kind."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,21 @@ _READERS = {
 _ENCODERS = {"JPEG": jpeg.encode, "PNG": png.encode, "TIFF": tiff.encode, "WEBP": webp.encode}
 _MAX_BYTES_PER_PIXEL = 16  # twice what RGBA of 16 bits takes uncompressed
 _MAX_METADATA_BYTES = 256 << 20
-_WHITE = 128
+_WHITE, _GRAY = 128, 32
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a mask file marks.
+
+    Attributes:
+        hole: bool (H, W), true where to erase.
+        kept: bool (H, W), true where something stays that no texture is to be taken from; ``None``
+            if nothing is marked so.
+    """
+
+    hole: np.ndarray
+    kept: np.ndarray | None
 
 
 def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
@@ -55,14 +70,12 @@ def write_photo(photo: Photo, path: Path) -> None:
     write_bytes(path, _ENCODERS[photo.format](photo))
 
 
-def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
-    """Read a mask file, white = erase, in any format that photos are decoded from.
+def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
+    """Read a mask file, white = erase, in any format that photos are decoded from, upright.
 
     At least half of full brightness in the brightest channel counts as white, so pure red does too;
-    what is transparent counts as black.
-
-    Returns:
-        bool (H, W), true where to erase, upright.
+    at least an eighth as gray, which is kept and no source of texture; what is transparent counts
+    as black.
 
     Raises:
         ImageError: it is unreadable, or has marks of which none is white.
@@ -77,7 +90,9 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray
             f"{path}: the brightest pixel of this mask is {brightest} of 255; expected white "
             "where to erase and black elsewhere"
         )
-    return np.asarray(brightness >= _WHITE)
+    hole = np.asarray(brightness >= _WHITE)
+    kept = np.asarray(brightness >= _GRAY) & ~hole
+    return Mask(hole, kept if kept.any() else None)
 
 
 def _rgb_over_black(path: Path, max_pixels: int) -> np.ndarray | None:

@@ -41,17 +41,18 @@ class Inpainter:
         # XLA would compile anew for every shape and batch, which takes longer than most batches.
         self._model.compile(jit_compile=False)
 
-    def erase(self, photo: Photo, hole: np.ndarray) -> None:
+    def erase(self, photo: Photo, hole: np.ndarray, kept: np.ndarray | None = None) -> None:
         """Fill the holes of one photo, in place; pixels outside ``hole`` keep their values.
 
         Args:
             photo: from ``images.read_photo``.
             hole: bool (H, W) of the upright photo, true = erase, as from ``images.read_mask``.
+            kept: bool (H, W), other objects, which no texture is taken from.
 
         Raises:
             ImageError: the mask has another size, or covers the whole photo.
         """
-        filling = self.start(photo, hole)
+        filling = self.start(photo, hole, kept)
         tiles = next(filling, None)
         while tiles is not None:
             try:
@@ -59,9 +60,9 @@ class Inpainter:
             except StopIteration:
                 tiles = None
 
-    def start(self, photo: Photo, hole: np.ndarray) -> PhotoFilling:
+    def start(self, photo: Photo, hole: np.ndarray, kept: np.ndarray | None = None) -> PhotoFilling:
         """Return the work on one photo as a generator of tiles to predict; see ``fill_photo``."""
-        return fill_photo(photo, hole, self.settings, reach=self._reach)
+        return fill_photo(photo, hole, self.settings, reach=self._reach, kept=kept)
 
     def predict(self, tiles: Sequence[Tile]) -> list[np.ndarray]:
         """Return the network's output for each tile, float32 (h, w, 3) clipped to [0, 1].
@@ -74,8 +75,9 @@ class Inpainter:
         for index, tile in enumerate(tiles):
             by_shape[tile.valid.shape].append(index)
         for indices in by_shape.values():
-            for first in range(0, len(indices), self.batch_size):
-                batch = indices[first : first + self.batch_size]
+            at_once = self._num_at_once(tiles[indices[0]].valid.size)
+            for first in range(0, len(indices), at_once):
+                batch = indices[first : first + at_once]
                 images = np.stack([tiles[index].rgb for index in batch])
                 masks = np.stack([tiles[index].valid for index in batch])[..., None]
                 results = self._model.predict_on_batch([images, masks.astype(np.float32)])
@@ -87,6 +89,10 @@ class Inpainter:
                 for index, result in zip(batch, np.clip(results, 0, 1), strict=True):
                     outputs[index] = result
         return outputs
+
+    def _num_at_once(self, num_pixels: int) -> int:
+        """Return how many tiles take no more memory than a batch of the working size."""
+        return max(1, self.batch_size * self.settings.working_size**2 // num_pixels)
 
 
 def load_inpainter(

@@ -1,7 +1,7 @@
 """From what a network marks of an object to what must go with it: edges, shadows, holes, specks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ MASK_SHAPES: tuple[MaskShape, ...] = ("exact", "dilate", "box", "hull")
 _DILATION_PER_SIZE = 0.05
 _MIN_DILATION = 3
 _MIN_SPECK_SHARE = 0.02
+
+ERASED, KEPT = 255, 64  # in mask files; see images.read_mask
 
 
 def default_dilation(area: int) -> int:
@@ -60,6 +62,39 @@ def erase_mask(
         window = np.s_[top : min(height, y1 + margin), left : min(width, x1 + margin)]
         erased[window] |= shape_mask(instance.mask[window], shape, margin)
     return erased
+
+
+def mask_pixels(
+    instances: "Sequence[Instance]",
+    selected: Collection[int],
+    *,
+    height: int,
+    width: int,
+    shape: MaskShape = "dilate",
+    dilation: int | None = None,
+) -> np.ndarray:
+    """Return a mask as it is written: white where to erase, gray on all other objects.
+
+    Args:
+        instances: all that was found in the photo.
+        selected: indices of those to erase.
+        height: of the photo.
+        width: of the photo.
+        shape: see ``erase_mask``.
+        dilation: see ``erase_mask``.
+
+    Returns:
+        uint8 (height, width): ``ERASED``, ``KEPT`` or 0.
+    """
+    pixels = np.zeros((height, width), dtype=np.uint8)
+    for index, instance in enumerate(instances):
+        if index not in selected:
+            x0, y0, x1, y1 = instance.mask_box
+            pixels[y0:y1, x0:x1][instance.mask[y0:y1, x0:x1]] = KEPT
+    chosen = [instances[index] for index in selected]
+    erased = erase_mask(chosen, height=height, width=width, shape=shape, dilation=dilation)
+    pixels[erased] = ERASED
+    return pixels
 
 
 def shape_mask(mask: np.ndarray, shape: MaskShape, dilation: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from pconv_hpc import atomic
 from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS, decode_rgb
 from pconv_hpc.erasing.answers import answered_instances, describe_instances
 from pconv_hpc.erasing.instances import PhotoInstances, read_instances
-from pconv_hpc.erasing.mask_shaping import MaskShape, erase_mask
+from pconv_hpc.erasing.mask_shaping import MaskShape, mask_pixels
 from pconv_hpc.erasing.overlay import draw_overlay
 from pconv_hpc.erasing.result_path import result_path
 from pconv_hpc.erasing.segment_files import Places, places
@@ -101,14 +101,15 @@ class OnePhoto:
         dilation: int | None,
     ) -> None:
         """Write the mask of the selected instances, and the overlay with them outlined in red."""
-        mask = erase_mask(
-            [found.instances[index] for index in selected],
+        mask = mask_pixels(
+            found.instances,
+            selected,
             height=found.height,
             width=found.width,
             shape=shape,
             dilation=dilation,
         )
-        _save(self.places.mask, np.where(mask, np.uint8(255), np.uint8(0)))
+        _save(self.places.mask, mask)
         image = decode_rgb(self.photo, max_pixels=self.max_pixels)
         _save(self.places.overlay, draw_overlay(image, found.instances, selected))
 

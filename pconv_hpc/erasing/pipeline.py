@@ -103,9 +103,9 @@ def _open(job: Job, inpainter: Inpainter, overwrite: bool, max_pixels: int) -> _
     if not overwrite and job.output.exists():
         return Result(job, "skipped")
     photo = read_photo(job.photo, max_pixels=max_pixels)
-    hole = read_mask(job.mask, max_pixels=max_pixels)
-    _check(job, photo, hole)
-    filling = inpainter.start(photo, hole)
+    mask = read_mask(job.mask, max_pixels=max_pixels)
+    _check(job, photo, mask.hole)
+    filling = inpainter.start(photo, mask.hole, mask.kept)
     tiles = next(filling, None)
     if tiles is None:
         unchanged = job.photo.read_bytes()

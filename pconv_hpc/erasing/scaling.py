@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from pconv_hpc.erasing.photo import Box
+
 
 def reduced_shape(height: int, width: int, factor: float) -> tuple[int, int]:
     """Return the size of a picture scaled down by ``factor`` >= 1, at least 1 x 1."""
@@ -40,17 +42,38 @@ def reduce_photo(
     return np.where(reduced_valid[..., None], reduced, np.float32(0)), reduced_valid
 
 
-def enlarge_photo(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Scale a float32 photo (h, w, 3) up to ``shape``, bicubic."""
-    return resize(rgb, shape, Image.Resampling.BICUBIC)
+def enlarge_photo(rgb: np.ndarray, shape: tuple[int, int], part: Box | None = None) -> np.ndarray:
+    """Scale a float32 photo (h, w, 3) up to ``shape``, bicubic; return all or a part of that."""
+    if part is None:
+        return resize(rgb, shape, Image.Resampling.BICUBIC)
+    if rgb.shape[:2] == shape:
+        return rgb[part.slices]
+    down, across = rgb.shape[0] / shape[0], rgb.shape[1] / shape[1]
+    area = (part.left * across, part.top * down, part.right * across, part.bottom * down)
+    return resize(rgb, (part.height, part.width), Image.Resampling.BICUBIC, area=area)
 
 
-def resize(values: np.ndarray, shape: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
-    """Resize float32 (h, w) or (h, w, C) in float, without clipping."""
-    if values.shape[:2] == shape:
+def resize(
+    values: np.ndarray,
+    shape: tuple[int, int],
+    resampling: Image.Resampling,
+    *,
+    area: tuple[float, float, float, float] | None = None,
+) -> np.ndarray:
+    """Resize float32 (h, w) or (h, w, C) in float, without clipping.
+
+    Args:
+        values: the picture.
+        shape: the new height and width.
+        resampling: Pillow's filter.
+        area: left, top, right, bottom of the part of ``values`` to resize; all of it if ``None``.
+    """
+    if values.shape[:2] == shape and area is None:
         return values
     if values.ndim == 3:
-        planes = [resize(values[..., c], shape, resampling) for c in range(values.shape[2])]
+        planes = [
+            resize(values[..., c], shape, resampling, area=area) for c in range(values.shape[2])
+        ]
         return np.stack(planes, axis=2)
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(image.resize((shape[1], shape[0]), resampling))
+    return np.asarray(image.resize((shape[1], shape[0]), resampling, box=area))

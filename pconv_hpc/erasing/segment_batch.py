@@ -17,7 +17,7 @@ from pconv_hpc.atomic import write_bytes
 from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS, decode_rgb
 from pconv_hpc.erasing.choices import Choices
 from pconv_hpc.erasing.instances import PhotoInstances, read_instances, write_instances
-from pconv_hpc.erasing.mask_shaping import MaskShape, erase_mask
+from pconv_hpc.erasing.mask_shaping import MaskShape, mask_pixels
 from pconv_hpc.erasing.output import OutputError, writing_results
 from pconv_hpc.erasing.overlay import draw_overlay
 from pconv_hpc.erasing.segment import Prediction, Prepared, Segmenter
@@ -264,14 +264,15 @@ def _write(places: Places, found: PhotoInstances, wish: Wish, status: Status) ->
     selection = None if failure else wish.describe(places.image)
     found = replace(found, selection=selection, selected=selected)
     if selected:
-        mask = erase_mask(
-            [found.instances[index] for index in selected],
+        mask = mask_pixels(
+            found.instances,
+            selected,
             height=found.height,
             width=found.width,
             shape=wish.shape,
             dilation=wish.dilation,
         )
-        _write_image(places.mask, np.where(mask, np.uint8(255), np.uint8(0)), "PNG")
+        _write_image(places.mask, mask, "PNG")
     else:
         with writing_results(places.mask):
             places.mask.unlink(missing_ok=True)

@@ -133,7 +133,7 @@ class _Pictures:
     def marked(self, photo: PhotoRow) -> Path:
         """Return a small picture of the photo, red where it was erased."""
         image = _small(decode_rgb(self._photo_file(photo)))
-        mask = Image.fromarray(read_mask(self._mask_file(photo)))
+        mask = Image.fromarray(read_mask(self._mask_file(photo)).hole)
         size = (image.shape[1], image.shape[0])
         share = np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX)) / 255
         opacity = 0.6 * share[..., None]

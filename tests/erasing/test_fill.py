@@ -1,5 +1,7 @@
 """One photo from mask to filled holes, with a fake network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from pconv_hpc.erasing.fill import STRATEGIES, FillSettings, Strategy, fill_phot
 from pconv_hpc.erasing.outside_in import Tile
 from pconv_hpc.erasing.photo import Photo
 from pconv_hpc.errors import UsageError
+from pconv_hpc.inpainting.detail import DETAILS
 
 GRAY = 0.5
 
@@ -21,9 +24,15 @@ def make_photo(height: int, width: int, orientation: int = 1, dtype: type = np.u
     return Photo(format="PNG", pixels=values, color="rgb", orientation=orientation)
 
 
-def erase(photo: Photo, hole: np.ndarray, options: FillSettings, reach: int = 20) -> list[int]:
+def erase(
+    photo: Photo,
+    hole: np.ndarray,
+    options: FillSettings,
+    reach: int = 20,
+    kept: np.ndarray | None = None,
+) -> list[int]:
     """Fill with gray; return the number of tiles of each round."""
-    filling = fill_photo(photo, hole, options, reach=reach)
+    filling = fill_photo(photo, hole, options, reach=reach, kept=kept)
     rounds: list[int] = []
     tiles = next(filling, None)
     while tiles is not None:
@@ -51,6 +60,7 @@ def test_pixels_outside_the_mask_never_change_and_all_inside_do(data: st.DataObj
         ] = True
     options = FillSettings(
         strategy=data.draw(st.sampled_from(STRATEGIES)),
+        detail=data.draw(st.sampled_from(DETAILS)),
         working_size=data.draw(st.sampled_from([8, 16, 48])),
         context=data.draw(st.floats(1, 3)),
         max_reduction=data.draw(st.floats(1, 5)),
@@ -102,13 +112,64 @@ def test_far_holes_share_a_round() -> None:
     assert erase(make_photo(300, 300), hole, FillSettings(working_size=32)) == [2]
 
 
-def test_a_hole_too_large_for_its_crop_is_filled_in_tiles() -> None:
-    hole = np.zeros((300, 300), dtype=bool)
-    hole[50:250, 50:250] = True
-    one = FillSettings(working_size=64, max_reduction=1000)
-    assert erase(make_photo(300, 300), hole, one, reach=40) == [1]
-    tiled = FillSettings(working_size=64, max_reduction=2)
-    assert max(erase(make_photo(300, 300), hole, tiled, reach=40)) > 4
+def test_the_scale_follows_the_depth_of_a_hole_and_not_its_length() -> None:
+    photo, hole = make_photo(400, 400), np.zeros((400, 400), dtype=bool)
+    hole[100:300, 100:300] = True
+    options = FillSettings(working_size=160, max_reduction=1000, detail="none")
+    assert erase(photo, hole, options, reach=50) == [1, 1, 1]  # 100 deep: scaled down to 67
+    own_scale = replace(options, max_reduction=1)
+    assert min(erase(photo, hole, own_scale, reach=50)) > 1
+    hole[110:300, 100:300] = False  # as long, and 5 deep
+    assert erase(photo, hole, options, reach=50)[0] > 1
+
+
+def test_a_tile_grows_with_its_crop() -> None:
+    photo, hole = make_photo(400, 400), np.zeros((400, 400), dtype=bool)
+    sides = []
+    for length in (20, 80, 120, 200):
+        hole[100:110, 100 : 100 + length] = True
+        tiles = next(fill_photo(photo, hole, FillSettings(working_size=128), reach=50))
+        sides.append({tile.valid.shape for tile in tiles})
+    assert sides == [{(128, 128)}, {(192, 192)}, {(256, 256)}, {(256, 256)}]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_detail_comes_from_the_photo_and_keeps_to_the_hole(orientation: int) -> None:
+    photo = make_photo(180, 220, orientation)
+    before = photo.upright.copy()
+    hole = np.zeros((photo.height, photo.width), dtype=bool)
+    hole[60:110, 70:120] = hole[60:90, 150:160] = True
+    erase(photo, hole, FillSettings(working_size=64), reach=40)
+    np.testing.assert_array_equal(photo.upright[~hole], before[~hole])
+    assert photo.upright[hole].std() > 0.6 * before[~hole].std()  # noise, not the network's gray
+    flat = make_photo(180, 220, orientation)
+    erase(flat, hole, FillSettings(working_size=64, detail="none", rim=0), reach=40)
+    assert flat.upright[hole].std() < 1
+
+
+def test_texture_is_not_taken_from_objects_that_are_kept() -> None:
+    values = np.random.default_rng(0).integers(90, 110, (200, 300, 3), dtype=np.uint8)
+    values[80:120, 180:240, 0] = 255  # red, beside the hole
+    hole, kept = np.zeros((200, 300), dtype=bool), np.zeros((200, 300), dtype=bool)
+    hole[85:115, 110:170] = True
+    kept[75:125, 175:245] = True
+    photo = Photo(format="PNG", pixels=values.copy(), color="rgb")
+    erase(photo, hole, FillSettings(working_size=64), reach=40, kept=kept)
+    assert photo.pixels[hole][:, 0].max() < 150
+
+
+def test_holes_of_many_cells_are_all_filled_with_texture() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(60, 190, (2100, 2100, 3), dtype=np.uint8)
+    hole = np.zeros((2100, 2100), dtype=bool)
+    holes = [np.s_[top : top + 40, left : left + 40] for top in (9, 1990) for left in (5, 1999)]
+    for part in holes:
+        hole[part] = True
+    photo = Photo(format="PNG", pixels=values.copy(), color="rgb")
+    erase(photo, hole, FillSettings(strategy="full", max_full_pixels=10_000), reach=40)
+    np.testing.assert_array_equal(photo.pixels[~hole], values[~hole])
+    for part in holes:
+        assert photo.pixels[part][10:30, 10:30].std() > 0.5 * values.std()
 
 
 def test_strategies_give_the_network_what_they_say() -> None:

@@ -31,7 +31,7 @@ def test_a_photo_is_erased_inside_its_mask_alone(
     tmp_path: Path, weights: Path, strategy: Strategy
 ) -> None:
     save_photo_and_mask(tmp_path / "photo.png", tmp_path / "mask.png")
-    photo, hole = read_photo(tmp_path / "photo.png"), read_mask(tmp_path / "mask.png")
+    photo, hole = read_photo(tmp_path / "photo.png"), read_mask(tmp_path / "mask.png").hole
     before = photo.pixels.copy()
     inpainter = load_inpainter(weights, settings=FillSettings(strategy=strategy))
     inpainter.erase(photo, hole)

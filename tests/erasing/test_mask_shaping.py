@@ -5,10 +5,13 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from pconv_hpc.erasing.mask_shaping import (
+    ERASED,
+    KEPT,
     MASK_SHAPES,
     MaskShape,
     default_dilation,
     erase_mask,
+    mask_pixels,
     shape_mask,
     without_specks,
 )
@@ -100,3 +103,11 @@ def test_a_plain_mask_is_shaped_as_an_instance_is(shape: MaskShape) -> None:
     mask = rectangle((20, 30), (30, 50)) | rectangle((25, 40), (45, 55))
     expected = erase_mask([instance(mask)], **SIZE, shape=shape, dilation=4)
     np.testing.assert_array_equal(shape_mask(mask, shape, 4), expected)
+
+
+def test_a_mask_file_tells_what_is_erased_from_other_objects() -> None:
+    chosen, other = rectangle((20, 30), (30, 50)), rectangle((25, 40), (45, 70))
+    pixels = mask_pixels([instance(other), instance(chosen)], [1], **SIZE, dilation=2)
+    erased = erase_mask([instance(chosen)], **SIZE, dilation=2)
+    np.testing.assert_array_equal(pixels == ERASED, erased)
+    np.testing.assert_array_equal(pixels == KEPT, other & ~erased)

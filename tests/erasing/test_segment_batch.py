@@ -88,7 +88,7 @@ def test_every_photo_gets_its_instances_and_mask(scene: Scene) -> None:
         assert result.num_selected == len(found.selected)
         chosen = [found.instances[i] for i in found.selected]
         assert {one.class_name for one in chosen} >= _classes(photo)
-        erased = read_mask(where.mask)
+        erased = read_mask(where.mask).hole
         np.testing.assert_array_equal(erased, erase_mask(chosen, height=192, width=192))
         truth = photo.masks.any(axis=0)
         assert (erased & truth).sum() / truth.sum() > 0.95  # grown masks leave no rim behind
@@ -243,7 +243,7 @@ def test_rotated_photo_has_an_upright_mask(scene: Scene) -> None:
     wide = np.ascontiguousarray(np.rot90(scene.photos[0].image)[:, :150])
     Image.fromarray(wide).save(where.photo, quality=95, exif=exif)
     assert scene.run(EVERYTHING, ["a/turned.jpg"])["a/turned.jpg"].status == "segmented"
-    erased = read_mask(where.mask)
+    erased = read_mask(where.mask).hole
     assert erased.shape == (150, 192)
     truth = scene.photos[0].masks.any(axis=0)[:150]
     assert (erased & truth).sum() / truth.sum() > 0.9

@@ -1,0 +1,1 @@
+"""Filling holes: structure by the network, texture from the photo itself."""
