@@ -7,6 +7,7 @@ has the same attributes (``metadata`` apart) and group beside others, so both ca
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -181,12 +182,12 @@ def load_initial_weights(model: PConvUNet, config: ModelConfig, path: Path) -> N
     found = dataclasses.replace(found, batch_norm_momentum=config.batch_norm_momentum)
     if found != config:
         theirs, ours = config_to_mapping(found), config_to_mapping(config)
-        differences = [
-            f"model.{k} is {v}, here {ours[k]}" for k, v in theirs.items() if v != ours[k]
-        ]
+        different = {k: v for k, v in theirs.items() if v != ours[k]}
+        listed = "; ".join(f"model.{k} is {v}, here {ours[k]}" for k, v in different.items())
+        words = " ".join(f"--set {shlex.quote(f'model.{k}={v}')}" for k, v in different.items())
         raise UsageError(
-            f"{path}: weights of another network ({'; '.join(differences)}); set the same model "
-            "section as there"
+            f"{path}: weights of another network ({listed}); set the same model section as there: "
+            f"{words}"
         )
     assign_variables(model.variables, arrays, source=Path(path))
 
