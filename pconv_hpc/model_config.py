@@ -5,6 +5,8 @@ from typing import Literal
 
 from pconv_hpc.errors import require
 
+IMAGE_CHANNELS = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:

@@ -17,6 +17,7 @@ from pconv_hpc.config import (
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import h5py
 from pconv_hpc.model.unet import build_pconv_unet
+from pconv_hpc.model.weight_writer import write_arrays
 from pconv_hpc.model.weights import (
     assign_variables,
     load_initial_weights,
@@ -24,7 +25,6 @@ from pconv_hpc.model.weights import (
     read_arrays,
     save_weights,
     variable_arrays,
-    write_arrays,
 )
 from tests.model import references
 
