@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pconv_hpc.errors import UsageError
-from pconv_hpc.importing.layouts import LAYOUTS, Layout, TheirTensor, their_tensors
+from pconv_hpc.importing.layouts import CONSTANTS, LAYOUTS, Layout, TheirTensor, their_tensors
 from pconv_hpc.model_config import IMAGE_CHANNELS, ModelConfig
 
 _OURS = {
@@ -123,11 +123,12 @@ def _infer_config(
 def _check(
     tensors: Mapping[str, np.ndarray], expected: Mapping[str, TheirTensor], source: Path
 ) -> None:
+    kept = {tensor.role for name, tensor in expected.items() if name in tensors}
     problems = [
         *(
             f"{name!r} is missing"
             for name, tensor in expected.items()
-            if name not in tensors and tensor.role != "count"  # PyTorch 0.4.0 had none
+            if name not in tensors and (tensor.role in kept or tensor.role not in CONSTANTS)
         ),
         *(f"{name[:100]!r} is unexpected" for name in tensors if name not in expected),
         *(

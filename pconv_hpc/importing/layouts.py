@@ -31,6 +31,9 @@ Role = Literal[
     "moving_variance",
     "count",  # of batches that batch norm has seen
 ]
+# What a network has anyway. Programs and PyTorch have kept these with its numbers or not, but none
+# has kept some of a kind: PyTorch 0.4.0 counted no batches.
+CONSTANTS: frozenset[Role] = frozenset({"ones", "zeros", "count"})
 _BATCH_NORM: dict[str, Role] = {
     "bn.weight": "gamma",
     "bn.bias": "beta",

@@ -20,6 +20,14 @@ def tensors_of(kind: str, **options) -> Arrays:
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 
+def without(name: str) -> Callable[[Arrays], Arrays]:
+    return lambda tensors: {key: array for key, array in tensors.items() if key != name}
+
+
+def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
+    return lambda tensors: {**tensors, name: change(tensors[name])}
+
+
 @pytest.mark.parametrize(
     ("kind", "project", "left_out"),
     [
@@ -48,19 +56,20 @@ def test_generators_saved_alone_or_from_several_gpus_are_the_same():
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
-def test_batch_counts_may_be_missing_as_in_pytorch_0_4_0():
-    tensors = tensors_of("naoto 2018")
-    without = {name: a for name, a in tensors.items() if not name.endswith("batches_tracked")}
-    assert len(without) < len(tensors)
-    convert(without, source=PATH)
-
-
-def without(name: str) -> Callable[[Arrays], Arrays]:
-    return lambda tensors: {key: array for key, array in tensors.items() if key != name}
-
-
-def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
-    return lambda tensors: {**tensors, name: change(tensors[name])}
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("naoto 2018", "num_batches_tracked"), ("mmagic", "mask_updater"), ("naoto 2018", "mask2d")],
+)
+def test_constants_may_be_missing_altogether(kind: str, part: str):
+    tensors = tensors_of(kind)
+    expected = convert(tensors, source=PATH).arrays
+    others = {name: array for name, array in tensors.items() if part not in name}
+    assert len(others) < len(tensors)
+    found = convert(others, source=PATH).arrays
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    one = next(name for name in tensors if part in name)
+    with pytest.raises(UsageError, match=re.escape(f"{one!r} is missing")):
+        convert(without(one)(tensors), source=PATH)
 
 
 @pytest.mark.parametrize(
