@@ -18,6 +18,8 @@ from typing import Any, Literal
 import yaml
 
 from pconv_hpc.errors import UsageError
+from pconv_hpc.errors import require as _require
+from pconv_hpc.model_config import ModelConfig as ModelConfig
 
 # YAML 1.1 (PyYAML) reads 2e-4 as text because it has no dot; people write it all the same.
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -37,11 +39,6 @@ class _Short(reprlib.Repr):
 
 def _shown(value: Any) -> str:
     return _Short().repr(value)[:_MAX_SHOWN]
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,35 +90,6 @@ class MasksConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The shape of PConvUNet (Liu et al. 2018, table 2, generalised in width and depth)."""
-
-    levels: int = 7  # encoder layers, each halves the image
-    base_channels: int = 64  # of the first layer; doubled each level
-    max_channels: int = 512
-    encoder_kernels: tuple[int, ...] = (7, 5, 5, 3)  # the last one repeats for deeper levels
-    decoder_kernel: int = 3
-    leaky_slope: float = 0.2
-    batch_norm_momentum: float = 0.9
-    batch_norm_epsilon: float = 1e-5
-
-    def __post_init__(self) -> None:
-        _require(1 <= self.levels <= 12, "model.levels must be between 1 and 12")
-        _require(
-            1 <= self.base_channels <= self.max_channels <= 8192,
-            "model needs 1 <= base_channels <= max_channels <= 8192",
-        )
-        kernels = (*self.encoder_kernels, self.decoder_kernel)
-        _require(
-            len(self.encoder_kernels) >= 1 and all(k % 2 == 1 and 1 <= k <= 31 for k in kernels),
-            "model.encoder_kernels and model.decoder_kernel must be odd numbers from 1 to 31",
-        )
-        _require(0 <= self.leaky_slope < 1, "model.leaky_slope must be at least 0 and below 1")
-        _require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum must be in (0, 1)")
-        _require(0 < self.batch_norm_epsilon < 1, "model.batch_norm_epsilon must be in (0, 1)")
-
-
-@dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """Weights of the loss terms (Liu et al. 2018, eq. 7), each an L1 averaged over its tensor."""
 
@@ -170,7 +138,8 @@ class TrainConfig:
     steps_per_epoch: int | None = None  # null: one pass over the training photos
     global_batch_size: int = 16  # images a step, over all ranks; never depends on their number
     max_batch_per_rank: int = 16  # what one GPU holds; more is accumulated in several passes
-    initial_weights: str | None = None  # weights file or run folder to start (fine-tune) from
+    # weights file, run folder, places2 or celeba (docs/weights.md), to start (fine-tune) from
+    initial_weights: str | None = None
     freeze_encoder_batch_norm: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # float32: TF32 on A100s
     jit_compile: bool = False

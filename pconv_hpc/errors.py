@@ -27,3 +27,9 @@ class Interrupted(PconvError):
     """The work stopped early, saved what it had and can be continued (exit code 75)."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ``UsageError`` with this message unless the condition holds."""
+    if not condition:
+        raise UsageError(message)

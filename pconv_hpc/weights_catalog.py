@@ -47,7 +47,24 @@ class WeightsFile:
         return ", ".join(known)
 
 
+_MMEDITING = "https://download.openmmlab.com/mmediting/inpainting/pconv/"
 CATALOG: dict[str, tuple[WeightsFile, ...]] = {
+    "pconv_places2": (
+        WeightsFile(
+            name="pconv_256x256_stage2_4x2_places_20200619-1ffed0e8.pth",
+            url=f"{_MMEDITING}pconv_256x256_stage2_4x2_places_20200619-1ffed0e8.pth",
+            purpose="MMEditing's PConv, trained on Places365 (--weights places2)",
+            sha256="1ffed0e8",  # the model zoo's file names end in it
+        ),
+    ),
+    "pconv_celeba": (
+        WeightsFile(
+            name="pconv_256x256_stage2_4x2_celeba_20200619-860f8b95.pth",
+            url=f"{_MMEDITING}pconv_256x256_stage2_4x2_celeba_20200619-860f8b95.pth",
+            purpose="MMEditing's PConv, trained on the faces of CelebA-HQ (--weights celeba)",
+            sha256="860f8b95",
+        ),
+    ),
     "vgg16": (
         WeightsFile(
             name="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",

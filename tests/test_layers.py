@@ -13,6 +13,7 @@ ABOVE = ["pconv_hpc.training", "pconv_hpc.erasing", "pconv_hpc.slurm", "pconv_hp
 FORBIDDEN = {
     "data": [*ABOVE, "keras", "tensorflow", "torch", "jax", "horovod", "pconv_hpc.model"],
     "model": [*ABOVE, "tensorflow", "torch", "jax", "horovod", "pconv_hpc.data"],
+    "importing": [*ABOVE, "keras", "tensorflow", "jax", "horovod", "pconv_hpc.data"],
     "training": ["torch", "argparse", "pconv_hpc.erasing", "pconv_hpc.cli"],
     "erasing": ["horovod", "argparse", "pconv_hpc.training", "pconv_hpc.cli"],
     "evaluation": ["horovod", "argparse", "pconv_hpc.training", "pconv_hpc.cli"],

@@ -46,8 +46,8 @@ def main() -> None:
         type=Path,
         nargs="*",
         metavar="FILE|RUN_DIR",
-        help="weight files or run folders (default: the network that comes with pconv_hpc); "
-        "nothing after it: the baselines alone",
+        help="weight files, run folders, or places2 or celeba once fetched (default: the network "
+        "that comes with pconv_hpc); nothing after it: the baselines alone",
     )
     parser.add_argument(
         "--baselines",

@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Fetch trained weights of other projects over HTTPS and check that they are the right ones."""
+"""Fetch trained weights of other projects over HTTPS and check that they are the right ones.
+
+lpips and pconv_* are then converted to what this project's programs read, which takes PyTorch.
+"""
 
 import argparse
 import dataclasses
@@ -9,17 +12,21 @@ from pathlib import Path
 from pconv_hpc import cli
 from pconv_hpc.errors import UsageError
 from pconv_hpc.evaluation.lpips_weights import convert_lpips
+from pconv_hpc.importing.weights import describe, import_weights
+from pconv_hpc.model.find_weights import FETCHED
 from pconv_hpc.weights_catalog import CATALOG, WeightsFile, fetch
 
 _EXAMPLES = """\
   python tools/fetch_weights.py list
   python tools/fetch_weights.py vgg16                     # into weights/
+  python tools/fetch_weights.py pconv_places2             # for --weights places2
   python tools/fetch_weights.py lpips --out /scratch/me/weights --dry-run
   python tools/fetch_weights.py vgg16 --url https://mirror.example.org/vgg16_notop.h5
 
 An interrupted download continues when the command is run again. A file that is there already is
 only checked, so one copied from another machine can be checked the same way.
 """
+_PCONV_IMAGE_SIZE = 256  # what MMEditing's networks were trained on
 
 
 def main() -> None:
@@ -47,8 +54,16 @@ def main() -> None:
             continue
         path, is_new = fetch(file, arguments.out, ca_file=arguments.ca_file)
         print(f"{path}: {'fetched' if is_new else 'already there'}, checked: {file.checks()}")
-    if arguments.what == "lpips" and not arguments.dry_run:
-        print(f"{convert_lpips(arguments.out)}: made of both, for tools/evaluate.py --lpips")
+    if not arguments.dry_run:
+        _convert(arguments.what, arguments.out)
+
+
+def _convert(what: str, folder: Path) -> None:
+    if what == "lpips":
+        print(f"{convert_lpips(folder)}: made of both, for tools/evaluate.py --lpips")
+    elif f"{what}.h5" in FETCHED.values():
+        (file,), out = CATALOG[what], folder / f"{what}.h5"
+        print(describe(out, import_weights(folder / file.name, out, image_size=_PCONV_IMAGE_SIZE)))
 
 
 def _chosen_files(what: str, url: str | None, sha256: str | None) -> list[WeightsFile]:

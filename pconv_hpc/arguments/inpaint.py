@@ -17,8 +17,9 @@ def add_weights_option(parser: _Container) -> argparse.Action:
     return parser.add_argument(
         "--weights",
         type=Path,
-        help="weight file, or folder of a training run (default: the network that comes with "
-        "pconv_hpc, docs/model_card.md)",
+        help="weight file, folder of a training run, or places2 or celeba once "
+        "tools/fetch_weights.py has fetched them (default: the network that comes with pconv_hpc, "
+        "docs/model_card.md)",
     )
 
 

@@ -1,7 +1,11 @@
 """How many floating-point operations a training step needs, counted from the layers' shapes."""
 
-from pconv_hpc.config import ModelConfig
-from pconv_hpc.model.unet import IMAGE_CHANNELS, encoder_channels, encoder_kernel
+from pconv_hpc.model_config import (
+    IMAGE_CHANNELS,
+    ModelConfig,
+    encoder_channels,
+    encoder_kernel,
+)
 
 # Convolutions of VGG16 up to pool3: input channels, filters, how often the image was halved before.
 _VGG_CONVOLUTIONS = (

@@ -2,20 +2,18 @@
 
 import contextlib
 import os
-import pickle
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from pconv_hpc.atomic import sha256_of
 from pconv_hpc.erasing.network_files import DEFAULT_CONFIG, default_checkpoint, find_config
 from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.importing.torch_file import load_as_data
 
 with (
     open(os.devnull, "w") as _silence,
@@ -28,28 +26,9 @@ with (
     from mmdet.registry import MODELS
     from mmdet.utils import get_test_pipeline_cfg, register_all_modules
     from mmengine.config import Config
-    from mmengine.logging.history_buffer import HistoryBuffer
     from mmengine.model import revert_sync_batchnorm
 
 
-def _nothing(owner: object, name: str) -> None:
-    """Stand in for ``getattr`` in checkpoints: MMEngine's loss records hold bound methods."""
-
-
-# What checkpoints hold beside tensors: numbers that NumPy keeps, and MMEngine's record of losses.
-# None of them does anything but hold data when it is made.
-_HARMLESS: list[Any] = [
-    np.dtype,
-    np.ndarray,
-    *dict.fromkeys(type(np.dtype(code)) for code in "?bBhHiIlLqQefd"),
-    *(
-        (getattr(np._core.multiarray, name), f"numpy.{core}.multiarray.{name}")  # type: ignore[attr-defined]
-        for name in ("_reconstruct", "scalar")
-        for core in ("core", "_core")  # the name of NumPy 1 and of NumPy 2
-    ),
-    HistoryBuffer,
-    (_nothing, "builtins.getattr"),
-]
 _LOADERS_OF_TRUTH = ("LoadAnnotations", "LoadPanopticAnnotations", "LoadTrackAnnotations")
 _SHOWN = 5  # names of a long list
 
@@ -118,31 +97,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint")
-    try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UsageError(f"{path}: {_why_refused(error)}") from error
-    except Exception as error:  # reading damaged data raises nearly anything
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"{path}: damaged, or no checkpoint of PyTorch ({reason[0]})") from error
+    content = load_as_data(path)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UsageError(f"{path}: holds no weights under the key 'state_dict'")
     weights = {str(name).removeprefix("module."): value for name, value in state.items()}
     meta = content.get("meta")
     return {"state_dict": weights, "meta": meta if isinstance(meta, dict) else {}}
-
-
-def _why_refused(error: pickle.UnpicklingError) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if found is None:
-        return "damaged, or no checkpoint of PyTorch"
-    return (
-        f"holds an object ({found.group(1)}) that only code could bring back, and code in "
-        "checkpoints is never run here. If you trust where it comes from, docs/segment.md shows "
-        "how to write its weights to a file that holds nothing else"
-    )
 
 
 def _read_config(path: Path) -> Config:

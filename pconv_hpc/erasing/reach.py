@@ -4,9 +4,8 @@ import functools
 
 import numpy as np
 
-from pconv_hpc.config import ModelConfig
 from pconv_hpc.errors import UsageError
-from pconv_hpc.model.unet import encoder_kernel
+from pconv_hpc.model_config import ModelConfig, encoder_kernel
 
 _MAX_LEVELS = 8  # more reach farther, but those of 8 see all of what a network is given
 
@@ -32,9 +31,12 @@ def network_reach(config: ModelConfig) -> int:
     skips = []
     for level in range(levels):
         skips.append(mask)
-        mask = _window_any(mask, encoder_kernel(config, level), strides=2)
+        kernel_size = encoder_kernel(config, level)
+        before = kernel_size // 2 if config.padding == "symmetric" else max(kernel_size - 2, 0) // 2
+        mask = _window_any(mask, kernel_size, before=before, strides=2)
     while skips:
-        mask = _window_any(np.repeat(mask, 2, axis=1) | skips.pop(), config.decoder_kernel)
+        mask = np.repeat(mask, 2, axis=1) | skips.pop()
+        mask = _window_any(mask, config.decoder_kernel, before=config.decoder_kernel // 2)
     first, last = mask.argmax(axis=1), length - 1 - mask[:, ::-1].argmax(axis=1)
     reach = int(min((positions - first).min(), (last - positions).min()))
     if reach < 1:
@@ -42,9 +44,11 @@ def network_reach(config: ModelConfig) -> int:
     return reach
 
 
-def _window_any(mask: np.ndarray, kernel_size: int, strides: int = 1) -> np.ndarray:
-    """Follow a mask (N, L) through a convolution: valid where its window holds any valid pixel."""
-    padding = max(kernel_size - strides, 0)  # "same", of an even length
-    padded = np.pad(mask, ((0, 0), (padding // 2, padding - padding // 2)))
+def _window_any(mask: np.ndarray, kernel_size: int, *, before: int, strides: int = 1) -> np.ndarray:
+    """Follow a mask (N, L) through a convolution: valid where its window holds any valid pixel.
+
+    L is a multiple of ``strides``; the first window begins ``before`` pixels before the mask.
+    """
+    padded = np.pad(mask, ((0, 0), (before, kernel_size)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_size, axis=1)
-    return np.asarray(windows[:, ::strides].any(axis=2))
+    return np.asarray(windows[:, : mask.shape[1] : strides].any(axis=2))

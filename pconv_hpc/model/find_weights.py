@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from pconv_hpc.errors import UsageError
 
 # A network of this project, trained on photos; docs/model_card.md describes it.
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "photos.h5"
+# Networks that others trained, by what --weights calls them: what tools/fetch_weights.py makes.
+FETCHED = {name: f"pconv_{name}.h5" for name in ("places2", "celeba")}
+_FETCHED_FOLDER = Path("weights")
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.json")
 
 
@@ -30,7 +34,9 @@ def find_weights(path: Path) -> FoundWeights:
 
     Args:
         path: a weight file; a checkpoint; or a run folder, where ``weights.h5`` (the best by
-            validation) is taken, or before there is one the newest finished checkpoint.
+            validation) is taken, or before there is one the newest finished checkpoint. Where there
+            is none of these, a name in ``FETCHED`` stands for its file in ``weights/`` beside it:
+            paths may have been made absolute on the way here.
 
     Raises:
         UsageError: there is nothing of the kind.
@@ -38,6 +44,8 @@ def find_weights(path: Path) -> FoundWeights:
     path = Path(path)
     if path.is_file():
         return FoundWeights(path, _image_size_of_checkpoint(path.with_suffix(".json")))
+    if path.name in FETCHED and not _is_run_folder(path):
+        return FoundWeights(_fetched_file(path), None)
     if not path.is_dir():
         raise UsageError(f"{path}: no such weight file or run folder")
     config_path = path / "config.yaml"
@@ -56,6 +64,23 @@ def find_weights(path: Path) -> FoundWeights:
             "tools/train.py, and has it trained long enough to save one?"
         )
     return FoundWeights(descriptions[-1][1].with_suffix(".h5"), image_size)
+
+
+def _is_run_folder(path: Path) -> bool:
+    return any((path / name).exists() for name in ("config.yaml", "weights.h5", "checkpoints"))
+
+
+def _fetched_file(path: Path) -> Path:
+    file = path.parent / _FETCHED_FOLDER / FETCHED[path.name]
+    if not file.is_file():
+        here = file.parent.absolute() == _FETCHED_FOLDER.absolute()
+        folder = "" if here else f" --out {shlex.quote(str(file.parent))}"
+        raise UsageError(
+            f"{path}: is no weight file or run folder, and the network of that name is not at "
+            f"{file}. Once, where there is internet: python tools/fetch_weights.py "
+            f"pconv_{path.name}{folder}"
+        )
+    return file
 
 
 def _image_size_of_checkpoint(description_path: Path) -> int | None:

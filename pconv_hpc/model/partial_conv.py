@@ -19,7 +19,7 @@ def _shapes_as_list(shape: Any) -> list[Shape]:
 
 @keras.saving.register_keras_serializable(package="pconv_hpc")
 class PartialConv2D(keras.layers.Layer):
-    """2D partial convolution (Liu et al. 2018, equations 1 and 2), padding "same".
+    """2D partial convolution (Liu et al. 2018, equations 1 and 2).
 
     At each position, with X and M the features and the mask under the window, W the kernel, b the
     bias::
@@ -42,6 +42,8 @@ class PartialConv2D(keras.layers.Layer):
         filters: number of output channels.
         kernel_size: side k of the square window, odd.
         strides: step s of the window in both directions.
+        padding: ``same`` as Keras pads, or ``symmetric``: k // 2 on all sides, as PyTorch does.
+            They differ where s > 1, and give the same shapes.
         use_bias: add b; without it the layer is linear in the features.
         input_is_masked: the caller promises features that are already 0 in their holes, so that the
             product X ⊙ M need not be taken again.
@@ -54,6 +56,7 @@ class PartialConv2D(keras.layers.Layer):
         kernel_size: int,
         *,
         strides: int = 1,
+        padding: str = "same",
         use_bias: bool = True,
         input_is_masked: bool = False,
         kernel_initializer: Any = "he_normal",
@@ -63,6 +66,7 @@ class PartialConv2D(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.padding = padding
         self.use_bias = use_bias
         self.input_is_masked = input_is_masked
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -86,7 +90,7 @@ class PartialConv2D(keras.layers.Layer):
         if not self.input_is_masked:
             features = [x * ops.cast(m, x.dtype) for x, m in zip(features, masks, strict=True)]
         masked = ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
-        output = ops.conv(masked, self.kernel, strides=self.strides, padding="same")
+        output = self._convolve(masked, self.kernel)
         output = output * ops.cast(ratio, output.dtype)
         new_mask = ops.cast(new_mask, output.dtype)
         if self.bias is not None:
@@ -99,11 +103,18 @@ class PartialConv2D(keras.layers.Layer):
             c * ops.cast(m, "float32") for c, m in zip(channels, masks, strict=True)
         )  # one channel that sums to what the mask of all channels would
         ones = ops.ones((self.kernel_size, self.kernel_size, 1, 1), dtype="float32")
-        mask_sum = ops.conv(weighted, ones, strides=self.strides, padding="same")
+        mask_sum = self._convolve(weighted, ones)
         new_mask = mask_sum > 0.5  # a sum of whole numbers, up to rounding
         window_size = float(self.kernel_size**2 * sum(channels))
         ratio = ops.where(new_mask, window_size / ops.maximum(mask_sum, 1.0), 0.0)
         return ratio, new_mask
+
+    def _convolve(self, x: Any, kernel: Any) -> Any:
+        if self.padding == "same" or self.strides == 1:
+            return ops.conv(x, kernel, strides=self.strides, padding="same")
+        side = (self.kernel_size // 2, self.kernel_size // 2)
+        padded = ops.pad(x, ((0, 0), side, side, (0, 0)))
+        return ops.conv(padded, kernel, strides=self.strides, padding="valid")
 
     def compute_output_shape(
         self, features_shape: Any, masks_shape: Any = None
@@ -118,6 +129,7 @@ class PartialConv2D(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "padding": self.padding,
             "use_bias": self.use_bias,
             "input_is_masked": self.input_is_masked,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

@@ -5,10 +5,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from pconv_hpc.config import ModelConfig, config_to_mapping, model_config_from_mapping
+from pconv_hpc.config import config_to_mapping, model_config_from_mapping
 from pconv_hpc.model.partial_conv import PartialConv2D, upsample_nearest
+from pconv_hpc.model_config import (
+    IMAGE_CHANNELS,
+    ModelConfig,
+    encoder_channels,
+    encoder_kernel,
+)
 
-IMAGE_CHANNELS = 3
+# Mean and deviation of RGB in [0, 1] for each of ModelConfig.pixels but "unit".
+_PIXEL_STATISTICS = {
+    "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 @keras.saving.register_keras_serializable(package="pconv_hpc")
@@ -22,6 +32,7 @@ class PConvBlock(keras.layers.Layer):
         filters: number of output channels.
         kernel_size: side of the window, odd.
         strides: step of the window.
+        padding: see ``PartialConv2D``.
         use_batch_norm: normalise; the convolution then needs no bias.
         negative_slope: of the activation: 0 for ReLU, 1 for none.
         momentum: of the moving statistics of batch norm.
@@ -34,6 +45,7 @@ class PConvBlock(keras.layers.Layer):
         kernel_size: int,
         *,
         strides: int = 1,
+        padding: str = "same",
         use_batch_norm: bool = True,
         negative_slope: float = 0.0,
         momentum: float = 0.9,
@@ -44,6 +56,7 @@ class PConvBlock(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.padding = padding
         self.use_batch_norm = use_batch_norm
         self.negative_slope = negative_slope
         self.momentum = momentum
@@ -52,6 +65,7 @@ class PConvBlock(keras.layers.Layer):
             filters,
             kernel_size,
             strides=strides,
+            padding=padding,
             use_bias=not use_batch_norm,
             input_is_masked=True,
             kernel_initializer=keras.initializers.VarianceScaling(
@@ -84,8 +98,9 @@ class PConvBlock(keras.layers.Layer):
         return x, mask
 
     def get_config(self) -> dict[str, Any]:
-        names = ("filters", "kernel_size", "strides", "use_batch_norm", "negative_slope")
-        values = {name: getattr(self, name) for name in (*names, "momentum", "epsilon")}
+        names = ("filters", "kernel_size", "strides", "padding", "use_batch_norm")
+        others = ("negative_slope", "momentum", "epsilon")
+        values = {name: getattr(self, name) for name in (*names, *others)}
         return {**super().get_config(), **values}
 
 
@@ -101,7 +116,8 @@ class PConvUNet(keras.Model):
 
     The encoder's activation is ReLU and the decoder's leaky ReLU; there is batch norm in every
     layer but the first and the last. The last layer computes in float32 under every dtype policy,
-    for 8 bits of mantissa are too few for a photo.
+    for 8 bits of mantissa are too few for a photo. Images and output are RGB in [0, 1] whatever
+    ``config.pixels`` has the layers compute with.
     """
 
     def __init__(self, config: ModelConfig | dict[str, Any], **kwargs: Any) -> None:
@@ -117,6 +133,7 @@ class PConvUNet(keras.Model):
                 channels[level],
                 encoder_kernel(self.config, level),
                 strides=2,
+                padding=self.config.padding,
                 use_batch_norm=level > 0,
                 name=f"encoder_{level + 1}",
                 dtype=self.dtype_policy,
@@ -156,6 +173,10 @@ class PConvUNet(keras.Model):
         images = ops.cast(images, "float32")
         masks = ops.cast(masks, "float32")
         _, height, width, _ = ops.shape(images)
+        statistics = _PIXEL_STATISTICS.get(self.config.pixels)
+        if statistics is not None:
+            mean, deviation = (ops.convert_to_tensor(s, dtype="float32") for s in statistics)
+            images = (images - mean) / deviation
         x = _pad_with_holes(ops.where(masks > 0, images, 0.0), 2**self.config.levels)
         mask = _pad_with_holes(masks, 2**self.config.levels)
 
@@ -168,23 +189,12 @@ class PConvUNet(keras.Model):
             x, mask = block(
                 [upsample_nearest(x), skip], [upsample_nearest(mask), skip_mask], training=training
             )
-        return x[:, :height, :width, :]
+        x = x[:, :height, :width, :]
+        return x if statistics is None else x * deviation + mean
 
     def get_config(self) -> dict[str, Any]:
         policy = keras.saving.serialize_keras_object(self.dtype_policy)
         return {"name": self.name, "dtype": policy, "config": config_to_mapping(self.config)}
-
-
-def encoder_channels(config: ModelConfig) -> list[int]:
-    """Return how many channels each encoder layer puts out, from the first to the deepest."""
-    return [
-        min(config.base_channels * 2**level, config.max_channels) for level in range(config.levels)
-    ]
-
-
-def encoder_kernel(config: ModelConfig, level: int) -> int:
-    """Return the window's side in encoder layer ``level``, counted from 0."""
-    return config.encoder_kernels[min(level, len(config.encoder_kernels) - 1)]
 
 
 def count_parameters(config: ModelConfig) -> int:

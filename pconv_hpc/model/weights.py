@@ -6,7 +6,7 @@ has the same attributes (``metadata`` apart) and group beside others, so both ca
 """
 
 import dataclasses
-import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,31 +14,19 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
-from pconv_hpc.atomic import atomic_path
 from pconv_hpc.config import ModelConfig, config_to_mapping
-from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading, open_for_writing
+from pconv_hpc.errors import UsageError
+from pconv_hpc.hdf5 import get_dataset, h5py, open_for_reading
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet, count_parameters
-from pconv_hpc.model.weight_header import (
-    FORMAT_VERSION,
-    WEIGHTS_FORMAT,
-    read_json_attribute,
-    read_model_config,
-)
+from pconv_hpc.model.weight_header import read_json_attribute, read_model_config
+from pconv_hpc.model.weight_writer import write_weight_file
 
 _SMALLEST_ITEM_BYTES = 2  # float16
-_MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 keeps attributes below 64 KiB
 
 
 def variable_arrays(variables: Sequence[Any]) -> dict[str, np.ndarray]:
     """Return copies of Keras variables on the host: ``{path: array}``."""
     return {v.path: np.array(ops.convert_to_numpy(v)) for v in variables}
-
-
-def write_arrays(group: h5py.Group, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write numbers as plain datasets; a slash in a name makes groups inside ``group``."""
-    for name, array in arrays.items():
-        group.create_dataset(name, data=array)
 
 
 def read_arrays(file: h5py.File, group: str) -> dict[str, np.ndarray]:
@@ -131,22 +119,8 @@ def save_weights(
     Raises:
         PconvError: a value is too large for float16, or the metadata for an attribute.
     """
-    arrays = {}
-    for name, array in variable_arrays(model.variables).items():
-        with np.errstate(over="ignore"):
-            arrays[name] = array.astype(dtype)
-        if not np.isfinite(arrays[name]).all():
-            raise PconvError(f"{path}: {name!r} holds values that {dtype} cannot; nothing written")
-    described = json.dumps(dict(metadata or {}))
-    if len(described) > _MAX_ATTRIBUTE_BYTES:
-        raise PconvError(f"{path}: metadata of {len(described)} bytes; at most 60,000 are kept")
-    with atomic_path(path) as temporary, open_for_writing(temporary) as file:
-        file.attrs["format"] = WEIGHTS_FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["model_config"] = json.dumps(config_to_mapping(config))
-        file.attrs["metadata"] = described
-        file.attrs["dtype"] = dtype
-        write_arrays(file.create_group("model"), arrays)
+    arrays = variable_arrays(model.variables)
+    write_weight_file(path, arrays, config, dtype=dtype, metadata=metadata)
 
 
 def load_model(
@@ -181,12 +155,12 @@ def load_initial_weights(model: PConvUNet, config: ModelConfig, path: Path) -> N
     found = dataclasses.replace(found, batch_norm_momentum=config.batch_norm_momentum)
     if found != config:
         theirs, ours = config_to_mapping(found), config_to_mapping(config)
-        differences = [
-            f"model.{k} is {v}, here {ours[k]}" for k, v in theirs.items() if v != ours[k]
-        ]
+        different = {k: v for k, v in theirs.items() if v != ours[k]}
+        listed = "; ".join(f"model.{k} is {v}, here {ours[k]}" for k, v in different.items())
+        words = " ".join(f"--set {shlex.quote(f'model.{k}={v}')}" for k, v in different.items())
         raise UsageError(
-            f"{path}: weights of another network ({'; '.join(differences)}); set the same model "
-            "section as there"
+            f"{path}: weights of another network ({listed}); set the same model section as there: "
+            f"{words}"
         )
     assign_variables(model.variables, arrays, source=Path(path))
 

@@ -15,7 +15,8 @@ from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import open_for_reading, open_for_writing
 from pconv_hpc.model.weight_header import CHECKPOINT_FORMAT, FORMAT_VERSION
-from pconv_hpc.model.weights import read_arrays, write_arrays
+from pconv_hpc.model.weight_writer import write_arrays
+from pconv_hpc.model.weights import read_arrays
 from pconv_hpc.training.checkpoint_files import (
     Checkpoint,
     checkpoint_paths,

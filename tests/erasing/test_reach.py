@@ -15,6 +15,8 @@ from pconv_hpc.model.unet import build_pconv_unet
         ModelConfig(levels=1, base_channels=2),
         ModelConfig(levels=3, base_channels=2),
         ModelConfig(levels=2, base_channels=2, encoder_kernels=(3, 5), decoder_kernel=5),
+        ModelConfig(levels=1, base_channels=2, padding="symmetric"),
+        ModelConfig(levels=3, base_channels=2, padding="symmetric"),
     ],
 )
 def test_it_is_what_the_network_does(config: ModelConfig) -> None:

@@ -9,6 +9,7 @@ def partial_conv(
     kernel: np.ndarray,
     bias: np.ndarray,
     stride: int,
+    padding: str = "same",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Equations (1) and (2) of Liu et al. 2018, window by window, with a mask for every channel."""
     x = np.concatenate(features, axis=-1).astype(np.float64)
@@ -22,7 +23,8 @@ def partial_conv(
     pads = [(0, 0)]
     for size, steps in ((height, rows), (width, columns)):
         total = max((steps - 1) * stride + k - size, 0)
-        pads.append((total // 2, total - total // 2))
+        same = (total // 2, total - total // 2)
+        pads.append(same if padding == "same" else (k // 2, k // 2))
     pads.append((0, 0))
     x, m = np.pad(x, pads), np.pad(m, pads)
     output = np.zeros((batch, rows, columns, filters))

@@ -48,8 +48,29 @@ def test_a_run_folder_stands_for_its_best_weights_else_its_newest_checkpoint(
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such weight file or run folder"):
+    with pytest.raises(UsageError, match=r"no such weight file or run folder$"):
         find_weights(tmp_path / "none")
     add_checkpoint(tmp_path, 5, finished=False)
     with pytest.raises(UsageError, match="nor a finished checkpoint"):
         find_weights(tmp_path)
+
+
+def test_fetched_networks_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"^places2: is no .* not at weights/pconv_pl") as caught:
+        find_weights(Path("places2"))
+    assert str(caught.value).endswith("python tools/fetch_weights.py pconv_places2")
+    with pytest.raises(UsageError, match=r"fetch_weights\.py pconv_celeba --out '?a b/weights"):
+        find_weights(Path("a b/celeba"))
+
+    (tmp_path / "weights").mkdir()
+    for name in ("places2", "celeba"):
+        file = Path(f"weights/pconv_{name}.h5")
+        file.touch()
+        assert find_weights(Path(name)) == FoundWeights(file, None)
+        assert find_weights(tmp_path / name) == FoundWeights(tmp_path / file, None)  # made absolute
+
+    (tmp_path / "places2").mkdir()  # photos, perhaps
+    assert find_weights(Path("places2")) == FoundWeights(Path("weights/pconv_places2.h5"), None)
+    (tmp_path / "places2" / "weights.h5").touch()  # a run of that name
+    assert find_weights(Path("places2")).path == Path("places2/weights.h5")

@@ -29,6 +29,7 @@ def build_layer(
     return layer
 
 
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
 @pytest.mark.parametrize("kind", ["valid", "scattered", "corner", "all holes"])
 @pytest.mark.parametrize(
     ("height", "width", "channels", "kernel_size", "stride"),
@@ -44,15 +45,15 @@ def build_layer(
         (8, 6, (1, 4), 5, 2),
     ],
 )
-def test_equals_equations_1_and_2(height, width, channels, kernel_size, stride, kind):
+def test_equals_equations_1_and_2(height, width, channels, kernel_size, stride, kind, padding):
     rng = np.random.default_rng(0)
     features = [rng.normal(size=(2, height, width, c)).astype(np.float32) for c in channels]
     masks = [masks_for(kind, (2, height, width), rng) for _ in channels]
-    layer = build_layer(4, kernel_size, features, rng, strides=stride)
+    layer = build_layer(4, kernel_size, features, rng, strides=stride, padding=padding)
 
     output, new_mask = layer(features, masks)
     expected, expected_mask = references.partial_conv(
-        features, masks, to_numpy(layer.kernel), to_numpy(layer.bias), stride
+        features, masks, to_numpy(layer.kernel), to_numpy(layer.bias), stride, padding
     )
 
     np.testing.assert_array_equal(np.array(new_mask), expected_mask)
@@ -148,7 +149,13 @@ def test_mask_sums_stay_exact_in_mixed_precision(policy):
 
 def test_configuration_round_trip():
     layer = PartialConv2D(
-        6, 5, strides=2, use_bias=False, kernel_initializer="he_uniform", name="p"
+        6,
+        5,
+        strides=2,
+        padding="symmetric",
+        use_bias=False,
+        kernel_initializer="he_uniform",
+        name="p",
     )
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert again.get_config() == layer.get_config()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pconv_hpc.model.unet import (
 from tests.model import references
 
 SMALL = ModelConfig(levels=3, base_channels=4, max_channels=8)
+SIGNED = dataclasses.replace(SMALL, padding="symmetric", pixels="signed")
 
 
 @pytest.fixture
@@ -81,9 +84,10 @@ def test_kernels_are_initialised_as_he_et_al_ask(rng):
         )
 
 
+@pytest.mark.parametrize("config", [SMALL, SIGNED])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (13, 22), (37, 16)])
-def test_any_size_comes_back_as_it_went_in(rng, size):
-    model = build_pconv_unet(SMALL)
+def test_any_size_comes_back_as_it_went_in(rng, size, config):
+    model = build_pconv_unet(config)
     images, masks = references.photo(rng, 2, *size), references.valid_mask(rng, 2, *size)
     output = np.array(model([images, masks]))
     assert output.shape == (2, *size, 3)
@@ -103,8 +107,9 @@ def test_padding_is_a_hole_like_any_other(rng):
 
 @pytest.mark.parametrize("junk", [123.0, np.nan, np.inf])
 @pytest.mark.parametrize("training", [False, True])
-def test_what_lies_under_holes_never_changes_the_output(rng, junk, training):
-    model = build_pconv_unet(SMALL)
+@pytest.mark.parametrize("config", [SMALL, SIGNED])
+def test_what_lies_under_holes_never_changes_the_output(rng, junk, training, config):
+    model = build_pconv_unet(config)
     images, masks = references.photo(rng, 2, 24, 24), references.valid_mask(rng, 2, 24, 24)
     spoiled = np.where(masks > 0, images, junk).astype(np.float32)
     expected = np.array(model([images, masks], training=training))
@@ -118,6 +123,37 @@ def test_a_photo_that_is_all_hole_is_still_finite(rng):
     model = build_pconv_unet(SMALL)
     output = model([np.ones((1, 8, 8, 3), np.float32), np.zeros((1, 8, 8, 1), np.uint8)])
     np.testing.assert_array_equal(np.array(output), 0)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mean", "deviation"),
+    [
+        ("signed", 127.5 / 255, 127.5 / 255),
+        ("imagenet", np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])),
+    ],
+)
+def test_pixels_are_brought_to_another_scale_and_back(rng, pixels, mean, deviation):
+    unit = build_pconv_unet(SMALL)
+    scaled = build_pconv_unet(dataclasses.replace(SMALL, pixels=pixels))
+    scaled.set_weights(unit.get_weights())
+    images, masks = references.photo(rng, 2, 20, 24), references.valid_mask(rng, 2, 20, 24)
+    expected = np.array(unit([(images - mean) / deviation, masks])) * deviation + mean
+    np.testing.assert_allclose(np.array(scaled([images, masks])), expected, atol=1e-5)
+
+
+def test_symmetric_padding_centres_windows_as_pytorch_does(rng):
+    """A first layer that copies its window's middle keeps pixels 0, 2, 4 …, not 1, 3, 5 …"""
+    photo = references.photo(rng, 1, 8, 8)
+    for padding, first in [("symmetric", 0), ("same", 1)]:
+        config = ModelConfig(levels=1, base_channels=3, encoder_kernels=(5,), padding=padding)
+        layer = build_pconv_unet(config).encoder[0].partial_conv
+        kernel = np.zeros(layer.kernel.shape)
+        kernel[2, 2] = np.eye(3)
+        layer.kernel.assign(kernel / 75)  # the inner windows' ratio is 1, theirs at borders more
+        output, _ = layer(photo, np.ones((1, 8, 8, 1), np.float32))
+        inner = np.array(output)[0, 1:-1, 1:-1] * 75
+        expected = photo[0, first::2, first::2][1:-1, 1:-1]
+        np.testing.assert_allclose(inner, expected, rtol=1e-5)
 
 
 def test_features_are_zero_where_their_mask_is(rng):

@@ -1,16 +1,23 @@
 import dataclasses
 import json
 import re
+import shlex
 
 import keras
 import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from pconv_hpc.config import ModelConfig, config_to_mapping
+from pconv_hpc.config import (
+    ModelConfig,
+    apply_overrides,
+    config_to_mapping,
+    model_config_from_mapping,
+)
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import h5py
 from pconv_hpc.model.unet import build_pconv_unet
+from pconv_hpc.model.weight_writer import write_arrays
 from pconv_hpc.model.weights import (
     assign_variables,
     load_initial_weights,
@@ -18,7 +25,6 @@ from pconv_hpc.model.weights import (
     read_arrays,
     save_weights,
     variable_arrays,
-    write_arrays,
 )
 from tests.model import references
 
@@ -104,10 +110,14 @@ def test_initial_weights_go_into_an_existing_network(model, path):
     load_initial_weights(other, tuned, path)
     np.testing.assert_array_equal(to_numpy(other.variables[0]), to_numpy(model.variables[0]))
 
-    wider = dataclasses.replace(CONFIG, base_channels=8)
-    message = "another network (model.base_channels is 4, here 8)"
-    with pytest.raises(UsageError, match=re.escape(message)):
+    wider = dataclasses.replace(CONFIG, base_channels=8, encoder_kernels=(7, 5))
+    message = "another network (model.base_channels is 4, here 8; model.encoder_kernels is [7, 5"
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
         load_initial_weights(build_pconv_unet(wider), wider, path)
+    words = shlex.split(str(caught.value).split("as there: ")[1])
+    assert words[::2] == ["--set", "--set"]
+    mapping = apply_overrides({"model": config_to_mapping(wider)}, words[1::2])
+    assert model_config_from_mapping(mapping["model"]) == CONFIG
 
 
 def test_a_failed_save_leaves_the_old_file(model, path):

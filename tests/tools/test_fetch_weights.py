@@ -1,15 +1,20 @@
 """tools/fetch_weights.py as a person runs it."""
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from pconv_hpc.model.find_weights import find_weights
+from pconv_hpc.model.weights import load_model
 from pconv_hpc.weights_catalog import CATALOG
 from tests.https_server import HttpsServer
+from tests.importing import torch_unets
 
 ROOT = Path(__file__).parents[2]
 DATA = b"weights" * 1000
@@ -91,6 +96,28 @@ def test_lpips_is_made_of_files_that_are_right_only(tmp_path):
     assert "7,000 bytes, expected 244,408,911" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [wrong]
     assert missing in run_tool("lpips", "--out", tmp_path, "--dry-run").stdout
+
+
+def test_a_public_network_is_fetched_checked_converted_and_goes_by_its_name(server, tmp_path):
+    file = io.BytesIO()
+    torch.save(torch_unets.saved("mmagic", torch_unets.build("mmagic", widths=[4, 8])), file)
+    server.files["/places.pth"] = file.getvalue()
+    out, name = tmp_path / "weights", CATALOG["pconv_places2"][0].name
+    options = ["pconv_places2", "--out", out, "--ca-file", server.ca_file]
+    options += ["--url", f"{server.url}/places.pth"]
+
+    done = run_tool(*options)  # not the file whose SHA-256 is known
+    assert done.returncode == 1
+    assert ", expected 1ffed0e8" in done.stderr
+    assert list(out.iterdir()) == []
+
+    done = run_tool(*options, "--sha256", hashlib.sha256(file.getvalue()).hexdigest())
+    assert done.returncode == 0, done.stderr
+    assert f"{name}: fetched, checked: SHA-256" in done.stdout
+    assert "pconv_places2.h5: PConvUNet of 2 levels, 4 to 8 channels, as MMagic" in done.stdout
+    config, found = load_model(find_weights(tmp_path / "places2").path)[1:]
+    assert config.pixels == "signed"
+    assert (found["image_size"], found["imported_from"]) == (256, name)
 
 
 @pytest.mark.parametrize(

@@ -224,3 +224,17 @@ def test_24_megapixels_stay_below_4_gb(tmp_path: Path, weights: Path) -> None:
     after = np.asarray(Image.open(out))
     np.testing.assert_array_equal(after[hole == 0], photo[hole == 0])
     assert (after[hole != 0] != photo[hole != 0]).any(axis=1).mean() > 0.9
+
+
+def test_a_fetched_network_goes_by_its_name(
+    tmp_path: Path, weights: Path, inpaint: Inpaint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos, masks, out = make_folder(tmp_path, 1)
+    missing = inpaint(photos, masks, out, "--weights", "places2")
+    assert missing.code == 2
+    assert "python tools/fetch_weights.py pconv_places2" in missing.stderr
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "pconv_places2.h5").write_bytes(weights.read_bytes())
+    done = inpaint(photos, masks, out, "--weights", "places2")
+    assert (done.code, done.stdout) == (0, "1 erased\n")
