@@ -2,7 +2,7 @@
 
 import pytest
 
-from pconv_hpc.bench import growth
+from benchmarks import growth
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])

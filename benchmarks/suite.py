@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pconv_hpc.bench.compare import Comparison, Result, compare
+from benchmarks import REPOSITORY
+from benchmarks.compare import Comparison, Result, compare
 from pconv_hpc.errors import UsageError
 
 _SECONDS_BETWEEN_SAVES = 300.0  # of the goal: saving every 5 minutes
 _STEPS_A_ROUND = 8  # of a training that may wait for its loader
-_NETWORK_FOR_SEGMENTATION = Path(__file__).parents[2] / "tests" / "assets"
+_NETWORK_FOR_SEGMENTATION = REPOSITORY / "tests" / "assets"
 
 
 def _compared(comparisons: Iterable[Comparison], rounds: int) -> Iterator[Result]:
@@ -17,7 +18,7 @@ def _compared(comparisons: Iterable[Comparison], rounds: int) -> Iterator[Result
 
 
 def _network(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.network import network_comparisons
+    from benchmarks.network import network_comparisons
     from pconv_hpc.config import ModelConfig
 
     del folder
@@ -25,12 +26,12 @@ def _network(folder: Path, rounds: int) -> Iterator[Result]:
 
 
 def _loading(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.loading import loading_comparisons
-    from pconv_hpc.bench.processes import measured
+    from benchmarks.loading import loading_comparisons
+    from benchmarks.processes import measured
 
     yield from _compared(loading_comparisons(folder), rounds)
     steps = str(_STEPS_A_ROUND * rounds)
-    found = measured([sys.executable, "-m", "pconv_hpc.bench.waiting", str(folder), steps])
+    found = measured([sys.executable, "-m", "benchmarks.waiting", str(folder), steps])
     yield Result.of_one(
         name="waiting for photos and masks",
         against="training steps without VGG16",
@@ -42,17 +43,17 @@ def _loading(folder: Path, rounds: int) -> Iterator[Result]:
 
 
 def _ranks(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.processes import process_comparisons
+    from benchmarks.processes import process_comparisons
 
     del folder
     return _compared(process_comparisons(), rounds)
 
 
 def _saving(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.processes import measured
+    from benchmarks.processes import measured
 
     del rounds  # the program saves several times
-    found = measured([sys.executable, "-m", "pconv_hpc.bench.saving", str(folder)])
+    found = measured([sys.executable, "-m", "benchmarks.saving", str(folder)])
     yield Result.of_one(
         name="saving 33 million parameters every 5 minutes",
         against="5 minutes",
@@ -72,25 +73,23 @@ def _saving(folder: Path, rounds: int) -> Iterator[Result]:
 
 
 def _continuing(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.continuing import continuing_comparisons
+    from benchmarks.continuing import continuing_comparisons
 
     return _compared(continuing_comparisons(folder), rounds)
 
 
 def _erasing(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.erasing import erasing_comparisons
+    from benchmarks.erasing import erasing_comparisons
 
     return _compared(erasing_comparisons(folder), rounds)
 
 
 def _segmenting(folder: Path, rounds: int) -> Iterator[Result]:
-    from pconv_hpc.bench.processes import measured
+    from benchmarks.processes import measured
 
-    network = [
-        str(_NETWORK_FOR_SEGMENTATION / f"small_mask_rcnn.{suffix}") for suffix in ("py", "pth")
-    ]
-    program = [sys.executable, "-m", "pconv_hpc.bench.segmenting"]
-    yield Result(**measured([*program, *network, str(folder), str(rounds)]))
+    network = [_NETWORK_FOR_SEGMENTATION / f"small_mask_rcnn.{suffix}" for suffix in ("py", "pth")]
+    program = [sys.executable, "-m", "benchmarks.segmenting"]
+    yield Result(**measured([*program, *network, folder, rounds]))
 
 
 GROUPS: dict[str, Callable[[Path, int], Iterator[Result]]] = {

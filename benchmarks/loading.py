@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pconv_hpc.bench.compare import Comparison
+from benchmarks.compare import Comparison
 from pconv_hpc.config import DataConfig, MasksConfig
 from pconv_hpc.data.loader import BatchLoader
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from pconv_hpc.bench import compare as module
-from pconv_hpc.bench.compare import Comparison, compare
-from pconv_hpc.bench.loading import loading_comparisons
-from pconv_hpc.bench.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
+from benchmarks import compare as module
+from benchmarks.compare import Comparison, compare
+from benchmarks.loading import loading_comparisons
+from benchmarks.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
 from pconv_hpc.config import LossConfig, ModelConfig
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
-from pconv_hpc.bench.memory import peak_bytes_of_process
+from benchmarks.memory import peak_bytes_of_process
 
 MIB = 1 << 20
-SAY = "from pconv_hpc.bench.memory import peak_bytes_of_process as p; {}; print(p())"
+SAY = "from benchmarks.memory import peak_bytes_of_process as p; {}; print(p())"
 
 
 def peak_of(statement: str) -> int:

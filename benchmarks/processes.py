@@ -1,4 +1,4 @@
-"""Comparisons of whole processes: ranks, memory, and how long a run takes to get going again."""
+"""Programs that are measured in processes of their own; comparisons of ranks and of memory."""
 
 import json
 import os
@@ -7,32 +7,57 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pconv_hpc.bench.compare import Comparison, Work
+from benchmarks import REPOSITORY
+from benchmarks.compare import Comparison, Work
 from pconv_hpc.errors import PconvError
 from pconv_hpc.launch import mpirun_command
 
-_PROGRAM = (sys.executable, "-m", "pconv_hpc.bench.steps")
+_PROGRAM = (sys.executable, "-m", "benchmarks.steps")
 # A quarter of the paper's width, so that a step is short beside the noise of a shared machine.
 _RANKS_MODEL = ("--base-channels", "16", "--image-size", "256", "--batch", "8", "--steps", "10")
 
 
-def measured(command: Sequence[str]) -> dict[str, Any]:
+def environment() -> dict[str, str]:
+    """Return the variables with which a process finds the modules of this checkout first."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def run(command: Sequence[object]) -> str:
+    """Run a program; return what it prints.
+
+    Raises:
+        PconvError: it fails.
+    """
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment())
+    if done.returncode:
+        tail = done.stderr.strip()[-2000:]
+        raise PconvError(f"{' '.join(words)} exited with {done.returncode}: {tail}")
+    return done.stdout
+
+
+def run_tool(name: str, *words: object) -> None:
+    """Run a program of ``tools/``.
+
+    Raises:
+        PconvError: it fails.
+    """
+    run([sys.executable, REPOSITORY / "tools" / name, *words])
+
+
+def measured(command: Sequence[object]) -> dict[str, Any]:
     """Run a program that prints one JSON object as its last line; return that.
 
     Raises:
-        PconvError: it fails, or prints something else.
+        PconvError: it fails.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        tail = done.stderr.strip()[-2000:]
-        raise PconvError(f"{' '.join(command)} ended with {done.returncode}: {tail}") from error
+    found: dict[str, Any] = json.loads(run(command).splitlines()[-1])
     return found
 
 
 def steps(*options: str, num_ranks: int = 1, launcher: bool = False) -> dict[str, Any]:
-    """Return what ``pconv_hpc.bench.steps`` measures with these options."""
+    """Return what ``benchmarks.steps`` measures with these options."""
     command = [*_PROGRAM, *options]
     return measured(mpirun_command(num_ranks, command) if launcher else command)
 

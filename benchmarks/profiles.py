@@ -13,17 +13,17 @@ matplotlib.use("Agg")  # compute nodes have no display
 
 import matplotlib.pyplot as plt
 
+from benchmarks import REPOSITORY
+from benchmarks.flame import find_py_spy, record, samples_by_function
+from benchmarks.photos import write_mixed_photos
+from benchmarks.processes import measured
 from pconv_hpc import atomic
-from pconv_hpc.bench.flame import find_py_spy, record, samples_by_function
-from pconv_hpc.bench.photos import write_mixed_photos
-from pconv_hpc.bench.processes import measured
 
 STEP_PICTURE = "training_step.png"
 ERASING_PICTURE = "erasing.svg"
 
 _NUM_PHOTOS = 400  # enough that importing TensorFlow takes the smaller part of the picture
 _NUM_TYPES = 12
-_INPAINT = Path(__file__).parents[2] / "tools" / "inpaint.py"
 # What erases the photos of a folder, each on one thread at a time; see erasing/pipeline.py.
 _STAGES = {
     "reading photos and masks": ("read_photo", "read_mask"),
@@ -38,7 +38,7 @@ def profile_everything(folder: Path, *options: str) -> Iterator[str]:
 
     Args:
         folder: takes ``STEP_PICTURE`` and ``ERASING_PICTURE``.
-        options: of ``pconv_hpc.bench.step_profile``.
+        options: of ``benchmarks.step_profile``.
 
     Raises:
         UsageError: py-spy is not installed.
@@ -50,7 +50,7 @@ def profile_everything(folder: Path, *options: str) -> Iterator[str]:
 
 
 def _profile_step(folder: Path, options: Sequence[str]) -> Iterator[str]:
-    found = measured([sys.executable, "-m", "pconv_hpc.bench.step_profile", *options])
+    found = measured([sys.executable, "-m", "benchmarks.step_profile", *options])
     per_step, operations = found["seconds_per_step"], found["operations"]
     total = sum(seconds for *_, seconds in operations)
     yield f"training step: {per_step:.3g} s under the profiler, {total:.3g} s of it in operations"
@@ -94,7 +94,7 @@ def draw_operations(path: Path, operations: Sequence[Sequence[Any]]) -> None:
 
 
 def _profile_erasing(folder: Path) -> Iterator[str]:
-    from pconv_hpc.bench.erasing import write_untrained_network
+    from benchmarks.erasing import write_untrained_network
 
     picture = folder / ERASING_PICTURE
     with tempfile.TemporaryDirectory() as work:
@@ -103,7 +103,7 @@ def _profile_erasing(folder: Path) -> Iterator[str]:
         write_untrained_network(photos / "weights.h5")
         places = [str(photos / name) for name in ("photos", "masks", "erased")]
         weights = ["--weights", str(photos / "weights.h5")]
-        command = [sys.executable, str(_INPAINT), *places, *weights]
+        command = [sys.executable, str(REPOSITORY / "tools" / "inpaint.py"), *places, *weights]
         record(command, picture, title=f"tools/inpaint.py: {_NUM_PHOTOS} photos of mixed formats")
     samples = samples_by_function(picture.read_text())
     yield f"erasing {_NUM_PHOTOS} photos: time of all threads in the four stages"

@@ -1,6 +1,6 @@
 """How long training waits for its photos and masks.
 
-    python -m pconv_hpc.bench.waiting FOLDER STEPS
+    python -m benchmarks.waiting FOLDER STEPS
 
 Trains a quarter of the paper's width without VGG16, so that steps are short and the loader has
 little time, on photos of 256 × 256. Prints one JSON object: waiting_seconds and step_seconds, of
@@ -15,8 +15,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from pconv_hpc.bench.loading import ImagesInMemory
-from pconv_hpc.bench.steps import build_step
+from benchmarks.loading import ImagesInMemory
+from benchmarks.steps import build_step
 from pconv_hpc.config import DataConfig, MasksConfig
 from pconv_hpc.data.loader import BatchLoader
 from pconv_hpc.data.mask_bank import MaskBank, draw_bank

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pconv_hpc.bench.compare import Comparison, Work
-from pconv_hpc.bench.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
+from benchmarks.compare import Comparison, Work
+from benchmarks.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
 from pconv_hpc.config import LossConfig, ModelConfig
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet

@@ -1,8 +1,6 @@
 """One short course of training in each precision, with and without XLA: speed and loss curves."""
 
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,13 @@ matplotlib.use("Agg")  # compute nodes have no display
 
 import matplotlib.pyplot as plt
 
+from benchmarks import REPOSITORY
+from benchmarks.processes import run_tool
 from pconv_hpc import atomic
 from pconv_hpc.demo.pictures import write_crops
-from pconv_hpc.errors import PconvError
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 
-_REPOSITORY = Path(__file__).parents[2]
 _NUM_CROPS = {"train": 480, "val": 32}
 _LOG_EVERY_STEPS = 5
 _VARIANTS = (("float32", False), ("float32", True), ("bfloat16", False), ("bfloat16", True))
@@ -72,7 +70,7 @@ def run_courses(folder: Path, *, num_steps: int, image_size: int) -> Iterator[Co
         held_out = split == "val"
         crops = folder / "crops" / split
         write_crops(crops, num_crops=count, size=image_size, held_out=held_out, seed=held_out)
-        _run("pack.py", crops, folder / split, "--split", split, "--size", image_size)
+        run_tool("pack.py", crops, folder / split, "--split", split, "--size", image_size)
     for precision, jit_compile in _VARIANTS:
         run = folder / f"{precision}_{'xla' if jit_compile else 'plain'}"
         settings = {
@@ -88,15 +86,8 @@ def run_courses(folder: Path, *, num_steps: int, image_size: int) -> Iterator[Co
             "validation.num_images": _NUM_CROPS["val"],
         }
         overrides = [f"--set={key}={value}" for key, value in settings.items()]
-        _run("train.py", _REPOSITORY / "configs/tiny_cpu.yaml", "--run-dir", run, *overrides)
+        run_tool("train.py", REPOSITORY / "configs/tiny_cpu.yaml", "--run-dir", run, *overrides)
         yield read_course(run, precision=precision, jit_compile=jit_compile)
-
-
-def _run(tool: str, *words: object) -> None:
-    command = [sys.executable, str(_REPOSITORY / "tools" / tool), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PconvError(f"{tool} ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
 def read_course(run: Path, *, precision: str, jit_compile: bool) -> Course:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pconv_hpc.bench.processes import steps
+from benchmarks.processes import steps
 from pconv_hpc.data.shard_index import ShardIndex, fingerprint_of, write_index
 from pconv_hpc.data.shards import ShardReader, write_shard
 from pconv_hpc.erasing.sorted_listing import PhotoRow, SortedRows

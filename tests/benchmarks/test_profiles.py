@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pconv_hpc.bench import flame, profiles
-from pconv_hpc.bench.processes import measured
+from benchmarks import REPOSITORY, flame, profiles
+from benchmarks.processes import measured
 from pconv_hpc.errors import PconvError, UsageError
 
 # Frames as py-spy 0.4 writes them.
@@ -25,7 +25,7 @@ SVG = """<svg>
 
 
 def test_the_step_is_divided_into_operations(tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "pconv_hpc.bench.step_profile"]
+    program = [sys.executable, "-m", "benchmarks.step_profile"]
     tiny = ["--image-size", "32", "--batch", "1", "--base-channels", "2", "--steps", "1"]
     found = measured([*program, *tiny])
     seconds = {tuple(kind): value for *kind, value in found["operations"]}
@@ -65,9 +65,7 @@ def test_samples_are_summed_by_function() -> None:
 
 
 def test_the_functions_of_the_stages_exist() -> None:
-    sources = [
-        path.read_text() for path in (Path(profiles.__file__).parents[1] / "erasing").glob("*.py")
-    ]
+    sources = [path.read_text() for path in (REPOSITORY / "pconv_hpc").rglob("*.py")]
     for functions in profiles._STAGES.values():
         for name in functions:
             definition = f"def {name.rpartition('.')[2]}("

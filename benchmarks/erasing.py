@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pconv_hpc.bench.compare import Comparison
-from pconv_hpc.bench.photos import write_mixed_photos
+from benchmarks.compare import Comparison
+from benchmarks.photos import write_mixed_photos
 from pconv_hpc.config import ModelConfig
 from pconv_hpc.erasing.fill import FillSettings
 from pconv_hpc.erasing.images import read_mask, read_photo, write_photo

@@ -1,6 +1,6 @@
 """A program that takes training steps and says what one costs, in a process of its own.
 
-    [mpirun -np N] python -m pconv_hpc.bench.steps [--plain] [--image-size S] [--batch B] …
+    [mpirun -np N] python -m benchmarks.steps [--plain] [--image-size S] [--batch B] …
 
 Prints one JSON object on rank 0: seconds_per_step (the median), peak_mib (most memory the process
 ever held) and start_mib (what it held before the first step).
@@ -20,8 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from pconv_hpc.bench.memory import peak_bytes_of_process
-from pconv_hpc.bench.peers import build_plain_unet
+from benchmarks.memory import peak_bytes_of_process
+from benchmarks.peers import build_plain_unet
 from pconv_hpc.config import ModelConfig, config_from_mapping
 from pconv_hpc.data.loader import Batch
 from pconv_hpc.data.sampler import rank_slice

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pconv_hpc.bench import precisions
-from pconv_hpc.bench.precisions import Course
-from pconv_hpc.errors import PconvError
+from benchmarks import precisions
+from benchmarks.precisions import Course
 
 
 def test_courses_are_trained_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +29,3 @@ def test_the_curves_are_drawn(tmp_path: Path) -> None:
     precisions.draw_courses(tmp_path / "curves.png", [course])
     with Image.open(tmp_path / "curves.png") as image:
         assert image.width > 500
-
-
-def test_a_course_that_fails_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PconvError, match=r"train.py ended with 2: .*no-such.yaml"):
-        precisions._run("train.py", "no-such.yaml", "--run-dir", tmp_path / "run")

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pconv_hpc.bench.compare import Comparison
+from benchmarks import REPOSITORY
+from benchmarks.compare import Comparison
+from benchmarks.processes import environment, run, run_tool
 from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.errors import PconvError
 
-_TOOLS = Path(__file__).parents[2] / "tools"
 _SIZE = 64
 _NUM_PHOTOS = 32
 _OVERRIDES = {
@@ -28,14 +29,6 @@ _OVERRIDES = {
     "train.log_every_steps": 1,
     "validation.num_images": 4,
 }
-
-
-def _run(*words: object) -> None:
-    done = subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise PconvError(f"{words[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
 def _settings(**more: object) -> list[str]:
@@ -55,28 +48,28 @@ def _make_run(folder: Path) -> Path:
         crop = source[top : top + 2 * _SIZE, left : left + 2 * _SIZE]
         Image.fromarray(crop).save(photos / f"{number}.png")
     for split in ("train", "val"):
-        _run(_TOOLS / "pack.py", photos, folder / split, "--split", split, "--size", _SIZE)
-    run = folder / "run"
+        run_tool("pack.py", photos, folder / split, "--split", split, "--size", _SIZE)
+    trained = folder / "run"
     settings = _settings(
         data__train_index=folder / "train" / "index.json",
         data__val_index=folder / "val" / "index.json",
         train__steps_per_epoch=2,
     )
-    config = _TOOLS.parent / "configs" / "tiny_cpu.yaml"
-    _run(_TOOLS / "train.py", config, "--run-dir", run, *settings)
-    return run
+    run_tool("train.py", REPOSITORY / "configs" / "tiny_cpu.yaml", "--run-dir", trained, *settings)
+    return trained
 
 
-def _seconds_to_first_step(run: Path, copy: Path) -> float:
+def _seconds_to_first_step(trained: Path, copy: Path) -> float:
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(run, copy)
+    shutil.copytree(trained, copy)
     options = ["--local", "--set=train.epochs=500"]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, str(_TOOLS / "resume.py"), str(copy), *options],
+        [sys.executable, str(REPOSITORY / "tools" / "resume.py"), str(copy), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=environment(),
     )
     assert process.stdout is not None
     try:
@@ -94,12 +87,12 @@ def _seconds_to_first_step(run: Path, copy: Path) -> float:
 
 def continuing_comparisons(folder: Path) -> Iterator[Comparison]:
     """Yield the comparison with importing TensorFlow; ``folder`` takes a small run."""
-    run = _make_run(folder)
+    trained = _make_run(folder)
     yield Comparison(
         name="resume.py to the first new step",
         against="importing TensorFlow",
-        ours=lambda: _seconds_to_first_step(run, folder / "copy"),
-        reference=lambda: _run("-c", "import tensorflow"),
+        ours=lambda: _seconds_to_first_step(trained, folder / "copy"),
+        reference=lambda: run([sys.executable, "-c", "import tensorflow"]),
         quantity="time",
         goal=2.0,
     )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pconv_hpc.bench import erasing, photos, processes, segmenting, suite
-from pconv_hpc.bench.compare import Result, compare
+from benchmarks import erasing, photos, processes, segmenting, suite
+from benchmarks.compare import Result, compare
 from pconv_hpc.errors import PconvError, UsageError
 from tests.assets.small_network import CHECKPOINT, CONFIG
 
@@ -52,15 +52,15 @@ def test_steps_are_measured_in_a_process_of_their_own() -> None:
 
 
 def test_waiting_is_a_part_of_a_step(tmp_path: Path) -> None:
-    found = processes.measured(
-        [sys.executable, "-m", "pconv_hpc.bench.waiting", str(tmp_path), "1"]
-    )
+    found = processes.measured([sys.executable, "-m", "benchmarks.waiting", str(tmp_path), "1"])
     assert 0 <= found["waiting_seconds"] < found["step_seconds"]
 
 
-def test_a_program_that_fails_is_told() -> None:
+def test_a_program_that_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(PconvError, match="no such thing"):
         processes.measured([sys.executable, "-c", "raise SystemExit('no such thing')"])
+    with pytest.raises(PconvError, match=r"train\.py .* exited with 2: .*no-such\.yaml"):
+        processes.run_tool("train.py", "no-such.yaml", "--run-dir", tmp_path / "run")
 
 
 def test_groups_are_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """A program: the segmentation of a folder against MMDetection's own loop over its photos.
 
-    python -m pconv_hpc.bench.segmenting CONFIG CHECKPOINT FOLDER ROUNDS
+    python -m benchmarks.segmenting CONFIG CHECKPOINT FOLDER ROUNDS
 
 Prints the result of the comparison as one JSON object. In a process of its own, because PyTorch and
 TensorFlow never share one here.
@@ -15,8 +15,8 @@ from pathlib import Path
 from mmdet.apis import inference_detector
 from mmengine.config import Config
 
-from pconv_hpc.bench.compare import Comparison, compare
-from pconv_hpc.bench.photos import write_mixed_photos
+from benchmarks.compare import Comparison, compare
+from benchmarks.photos import write_mixed_photos
 from pconv_hpc.erasing.choices import Choices
 from pconv_hpc.erasing.detector import load_detector
 from pconv_hpc.erasing.segment import Segmenter

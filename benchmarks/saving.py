@@ -1,6 +1,6 @@
 """What saving a checkpoint costs the training that goes on beside it.
 
-    python -m pconv_hpc.bench.saving FOLDER
+    python -m benchmarks.saving FOLDER
 
 Trains the paper's network for 512 × 512 photos (33 million parameters) on small images, so that
 steps are short, and saves it several times. Prints one JSON object: stall_seconds (the longest that

@@ -1,6 +1,6 @@
 """A program that profiles training steps with TensorFlow's own profiler, operation by operation.
 
-    python -m pconv_hpc.bench.step_profile [--image-size S] [--batch B] [--base-channels C] …
+    python -m benchmarks.step_profile [--image-size S] [--batch B] [--base-channels C] …
 
 Prints one JSON object: seconds_per_step, and ``operations``: for each part of the step, direction
 and type of operation the seconds it took a step. Operations run one after the other here, so that
@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
-from pconv_hpc.bench.steps import prepare
+from benchmarks.steps import prepare
 from pconv_hpc.training.distributed import Ranks
 
 _WARM_UP_STEPS = 2
