@@ -30,7 +30,6 @@ from pconv_hpc.arguments.inpaint import fill_settings_of
 from pconv_hpc.arguments.sbatch import sbatch_options_of
 from pconv_hpc.arguments.segment import selection_of
 from pconv_hpc.erasing.manifest import MANIFEST_NAME, Manifest, read_manifest
-from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
 from pconv_hpc.errors import EXIT_DONE, UsageError
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
@@ -40,6 +39,7 @@ from pconv_hpc.slurm.erase_status import read_erase_status
 from pconv_hpc.slurm.erase_submission import like_the_last
 from pconv_hpc.slurm.erase_text import describe_status
 from pconv_hpc.slurm.resubmit import should_submit, site_file
+from pconv_hpc.text import printable
 
 _EXAMPLES = """\
   # look what is in a photo, and answer which of it to erase

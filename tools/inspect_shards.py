@@ -17,6 +17,7 @@ from pconv_hpc.data.contact_sheet import save_contact_sheet
 from pconv_hpc.data.disk import writing
 from pconv_hpc.data.shards import ShardReader
 from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.text import aligned
 
 _EXAMPLES = """\
   python tools/inspect_shards.py packed/train
@@ -57,11 +58,11 @@ def _summarise(reader: ShardReader) -> None:
     }
     for name, value in rows.items():
         print(f"{name:12} {value}")
-    width = max((len(shard.file) for shard in index.shards), default=0)
-    print(f"\n{'shard':{width}} {'images':>8} {'MB':>10}  sha256")
+    table = [["shard", "images", "MB", "sha256"]]
     for shard in index.shards:
-        size = shard.bytes / 1e6
-        print(f"{shard.file:{width}} {shard.num_images:>8,} {size:>10,.1f}  {shard.sha256[:16]}…")
+        size = f"{shard.bytes / 1e6:,.1f}"
+        table.append([shard.file, f"{shard.num_images:,}", size, f"{shard.sha256[:16]}…"])
+    print("", *aligned(table, numbers=True), sep="\n")
 
 
 def _draw(reader: ShardReader, path: Path, num_tiles: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pconv_hpc.data.photo_source import PhotoSource, printable, safe_key, why_no_photo
+from pconv_hpc.data.photo_source import PhotoSource, safe_key, why_no_photo
 from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.text import printable
 
 
 class FolderSource(PhotoSource):

@@ -10,6 +10,7 @@ from PIL import Image
 from pconv_hpc.data.mask_bank import MaskBank
 from pconv_hpc.data.mask_drawing import BIN_EDGES, NUM_BINS, STYLES, MaskPlan
 from pconv_hpc.data.sampler import Stream, sample_hash
+from pconv_hpc.text import aligned
 
 _COLUMNS = 12
 _THUMBNAIL_PIXELS = 128
@@ -35,10 +36,10 @@ def _table(bins: NDArray[np.integer], styles: NDArray[np.integer], names: Sequen
     counts[-1] = counts.sum(axis=0)
     counts[:, -1] = counts.sum(axis=1)
     bin_names = [f"({low:g}, {high:g}]" for low, high in pairwise(BIN_EDGES)]
-    lines = ["hole ratio  " + "".join(name.rjust(10) for name in (*names, "all"))]
+    rows = [["hole ratio", *names, "all"]]
     for bin_name, row in zip((*bin_names, "all"), counts, strict=True):
-        lines.append(bin_name.ljust(12) + "".join(str(count).rjust(10) for count in row))
-    return "\n".join(lines)
+        rows.append([bin_name, *map(str, row)])
+    return "\n".join(aligned(rows, numbers=True))
 
 
 def contact_sheet(bank: MaskBank) -> Image.Image:

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from pconv_hpc.text import printable
+
 IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
     ".jp2", ".avif",
@@ -50,11 +52,6 @@ class PhotoSource(abc.ABC):
         for key, size in zip(self.keys, self.sizes, strict=True):
             digest.update(f"{key}\0{size}\n".encode())
         return digest.hexdigest()
-
-
-def printable(name: str) -> str:
-    """Return a file name as valid Unicode: bytes that are no UTF-8 become escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def safe_key(name: str) -> str | None:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from pconv_hpc.data.sampler import Stream, sample_hash
 from pconv_hpc.data.silhouette_file import SilhouetteFile
+from pconv_hpc.text import aligned
 
 _MAX_TILES = 144
 TILE_SIZE = 96  # pixels
@@ -18,11 +19,11 @@ def class_table(file: SilhouetteFile) -> str:
     x0, y0, x1, y1 = file.boxes.astype(np.float64).T
     shares = (x1 - x0) * (y1 - y0) / np.maximum(num_pixels, 1)
     counts = np.bincount(file.classes, minlength=len(file.class_names))
-    lines = [f"{'class':24}{'silhouettes':>12}{'median box, % of photo':>24}"]
+    rows = [["class", "silhouettes", "median box, % of photo"]]
     for index in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]:
         median = 100 * np.median(shares[file.classes == index])
-        lines.append(f"{file.class_names[index]:24}{counts[index]:12,}{median:24.1f}")
-    return "\n".join(lines)
+        rows.append([file.class_names[index], f"{counts[index]:,}", f"{median:.1f}"])
+    return "\n".join(aligned(rows, numbers=True))
 
 
 def silhouette_tiles(file: SilhouetteFile) -> NDArray[np.uint8]:

@@ -20,17 +20,14 @@ import numpy as np
 
 from pconv_hpc import atomic
 from pconv_hpc.data.disk import writing
-from pconv_hpc.data.photo_source import PhotoSource, printable, safe_key, why_no_photo
+from pconv_hpc.data.photo_source import PhotoSource, why_no_photo
+from pconv_hpc.data.tar_members import regular_files, telling_damage
 from pconv_hpc.errors import PconvError, UsageError
 from pconv_hpc.hdf5 import get_dataset, open_for_reading, open_for_writing, text_attribute
 from pconv_hpc.mpi import World
+from pconv_hpc.text import printable
 
 _INDEX_VERSION = 1
-
-# What a reader of damaged or hostile headers may raise besides its own errors.
-_HEADER_ERRORS = (
-    tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, RecursionError,
-)  # fmt: skip
 
 Entry = tuple[str, int, int]  # name, offset in the outer file, size
 Progress = Callable[[list[Entry]], Iterable[Entry]]
@@ -141,36 +138,12 @@ def _is_tar(entry: Entry) -> bool:
 def _entries(
     path: Path, descriptor: int, name: str, start: int, size: int, ignored: Counter[str]
 ) -> Iterator[Entry]:
-    """Yield (safe name, offset in the outer file, size) of each regular file of one tar.
-
-    Folders are passed over, and links, devices and unsafe names counted in ``ignored``: they are
-    not followed, opened or made.
-    """
+    """Yield (safe name, offset in the outer file, size) of each regular file of one tar."""
     window = io.BufferedReader(_Window(path, descriptor, start, size), buffer_size=4096)
     where = path if start == 0 else f"{path}, in {name}"
-    last = -1
-    try:
-        with tarfile.open(fileobj=window, mode="r:") as tar:
-            for member in tar:
-                # tarfile reads on where a header says; one that points back is an endless loop
-                if member.offset <= last or member.size < 0:
-                    raise tarfile.ReadError("a header points backwards")
-                last = member.offset
-                if member.isdir():
-                    continue
-                if not member.isreg() or member.issparse():
-                    ignored["link or special file in a tar"] += 1
-                elif member.offset_data + member.size > size:
-                    raise tarfile.ReadError(f"{member.name} ends beyond it")
-                elif (key := safe_key(member.name)) is None:
-                    ignored["unsafe name in a tar"] += 1
-                else:
-                    yield key, start + member.offset_data, member.size
-    except _HEADER_ERRORS as error:
-        raise UsageError(
-            f"{where}: not a whole, uncompressed tar file ({error or type(error).__name__}); "
-            "if it is compressed, unpack that layer (gunzip); if it is truncated, copy it again"
-        ) from error
+    with telling_damage(where), tarfile.open(fileobj=window, mode="r:") as tar:
+        for key, member in regular_files(where, tar, end=size, ignored=ignored):
+            yield key, start + member.offset_data, member.size
 
 
 class _Window(io.RawIOBase):

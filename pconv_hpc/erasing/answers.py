@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pconv_hpc.erasing.choices import parse_number, parse_point
 from pconv_hpc.erasing.instances import Instance, PhotoInstances
 from pconv_hpc.erasing.select import Selection, select
+from pconv_hpc.text import aligned
 
 
 def parse_answer(text: str, num_instances: int) -> Selection:
@@ -50,8 +51,4 @@ def describe_instances(instances: Sequence[Instance]) -> str:
     for number, instance in enumerate(instances, start=1):
         box = " ".join(f"{end:.0f}" for end in instance.box)
         rows.append((str(number), instance.class_name, f"{instance.score:.2f}", box))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(aligned(rows))

@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from pconv_hpc.erasing.ledger import SliceLedger
 from pconv_hpc.erasing.manifest import Manifest
-from pconv_hpc.erasing.names import printable
 from pconv_hpc.erasing.programs import Programs
 from pconv_hpc.erasing.slice_runner import SliceRunner, log_path
 from pconv_hpc.erasing.slice_summary import read_done, summarise
 from pconv_hpc.erasing.stage_process import stated_reason
 from pconv_hpc.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 from pconv_hpc.folder_lock import living_holder
+from pconv_hpc.text import printable
 
 _REFRESH_S = 0.5
 _LOG_TAIL_BYTES = 1 << 16

@@ -2,10 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pconv_hpc.data.visible_files import visible_files
 from pconv_hpc.erasing.images import MASK_SUFFIXES, PHOTO_SUFFIXES
 from pconv_hpc.erasing.jobs import Job
 from pconv_hpc.erasing.result_path import result_path
@@ -62,8 +63,8 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
 def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | None) -> Pairing:
     if only is not None:
         return _pair_list(images, masks, out, only)
-    photos = [path for path in _files(images, out) if path.suffix.lower() in PHOTO_SUFFIXES]
-    mask_files = [path for path in _files(masks, out) if path.suffix.lower() in MASK_SUFFIXES]
+    photos = _files(images, out, PHOTO_SUFFIXES)
+    mask_files = _files(masks, out, MASK_SUFFIXES)
     if _same(images, masks):  # together in one folder: only the ending tells them apart
         photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
@@ -140,21 +141,9 @@ def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
     return None
 
 
-def _files(folder: Path, left_out: Path) -> Iterator[Path]:
-    """Yield the relative paths of a folder's files, sorted, but for hidden ones and one folder."""
-
-    def fail(error: OSError) -> None:
-        raise UsageError(f"{error.filename}: cannot be listed ({error.strerror})") from error
-
-    for root, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and not _same(Path(root, name), left_out)
-        )
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(root, name).relative_to(folder)
+def _files(folder: Path, left_out: Path, suffixes: Sequence[str]) -> list[Path]:
+    paths = map(Path, visible_files(folder, left_out))
+    return [path for path in paths if path.suffix.lower() in suffixes]
 
 
 def _refuse_same(output: Path, *inputs: Path) -> None:

@@ -1,10 +1,9 @@
 """Which photos to segment, and where the results of each go."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pconv_hpc.data.visible_files import visible_files
 from pconv_hpc.erasing.images import PHOTO_SUFFIXES
 from pconv_hpc.erasing.sorted_listing import PhotoRow
 from pconv_hpc.errors import UsageError
@@ -54,29 +53,10 @@ def find_photos(images: Path, out: Path) -> tuple[Path, list[str]]:
         return images.parent, [images.name]
     if not images.is_dir():
         raise UsageError(f"{images}: no such file or folder")
-    found = list(_walk(images, out))
+    found = [name for name in visible_files(images, out) if name.lower().endswith(PHOTO_SUFFIXES)]
     if not found:
         raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
     return images, found
-
-
-def _walk(folder: Path, left_out: Path) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise UsageError(f"{error.filename}: cannot be listed ({error.strerror})") from error
-
-    for root, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and not _is(Path(root, name), left_out)
-        )
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(PHOTO_SUFFIXES):
-                yield Path(root, name).relative_to(folder).as_posix()
-
-
-def _is(a: Path, b: Path) -> bool:
-    return b.exists() and a.samefile(b)
 
 
 def read_list(path: Path, folder: Path) -> list[str]:

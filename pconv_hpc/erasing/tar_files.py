@@ -1,28 +1,25 @@
 """Tar files of photos in WebDataset's layout: list them, unpack one, write one anew.
 
-Tar files come from anywhere: only regular files of safe names are listed and unpacked, links and
-devices never, and nothing is written outside the folder it belongs to.
+Only regular files of safe names are listed and unpacked (``data/tar_members.py``): nothing is
+written outside the folder it belongs to.
 """
 
 import contextlib
 import copy
 import shutil
 import tarfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 from pconv_hpc.atomic import atomic_path
 from pconv_hpc.data.disk import writing
-from pconv_hpc.data.photo_source import safe_key
+from pconv_hpc.data.tar_members import regular_files, telling_damage
 from pconv_hpc.erasing.images import PHOTO_SUFFIXES
 from pconv_hpc.erasing.output import writing_results
 from pconv_hpc.errors import UsageError
 
-# What a reader of damaged or hostile headers may raise.
-_HEADER_ERRORS = (
-    tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, RecursionError, OSError,
-)  # fmt: skip
 # Fields of extended headers that describe the old content.
 _STALE_HEADERS = ("size", "path", "GNU.sparse.size", "GNU.sparse.realsize")
 
@@ -112,31 +109,13 @@ def _is_photo(key: str) -> bool:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tarfile.TarFile]:
     with contextlib.ExitStack() as stack:
-        try:
+        with telling_damage(path):
             tar = stack.enter_context(tarfile.open(path, "r:"))
-        except _HEADER_ERRORS as error:
-            raise UsageError(_damage(path, error)) from error
         yield tar
 
 
 def _files(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """Yield the regular files with safe names, in order."""
-    size = path.stat().st_size
-    last = -1
-    while True:
-        try:
-            member = tar.next()
-        except _HEADER_ERRORS as error:
-            raise UsageError(_damage(path, error)) from error
-        if member is None:
-            return
-        # tarfile reads on where a header says; one that points back is an endless loop
-        if member.offset <= last or member.size < 0 or member.offset_data + member.size > size:
-            raise UsageError(_damage(path, f"{member.name!r} does not lie in it"))
-        last = member.offset
-        key = safe_key(member.name)
-        if member.isreg() and not member.issparse() and key is not None:
-            yield key, member
+    return regular_files(path, tar, end=path.stat().st_size, ignored=Counter())
 
 
 class _Content:
@@ -147,17 +126,14 @@ class _Content:
         self._stream = stream
 
     def read(self, size: int = -1) -> bytes:
-        try:
+        with telling_damage(self._path):
             return self._stream.read(size)
-        except _HEADER_ERRORS as error:
-            raise UsageError(_damage(self._path, error)) from error
 
 
 @contextlib.contextmanager
 def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[_Content]:
     stream = tar.extractfile(member)
-    if stream is None:
-        raise UsageError(_damage(path, f"{member.name!r} has no content"))
+    assert stream is not None  # it is a regular file
     with stream:
         yield _Content(path, stream)
 
@@ -166,10 +142,3 @@ def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Itera
 def _whole(path: Path) -> Iterator[IO[bytes]]:
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         yield stream
-
-
-def _damage(path: Path, reason: object) -> str:
-    return (
-        f"{path}: not a whole, uncompressed tar file ({reason or type(reason).__name__}); if it is "
-        "compressed, unpack that layer (gunzip); if it is truncated, copy it again"
-    )

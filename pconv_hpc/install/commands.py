@@ -1,6 +1,7 @@
 """Run the steps of an installation: say what happens and how long it takes, keep the output."""
 
 import contextlib
+import fcntl
 import os
 import shlex
 import subprocess
@@ -40,6 +41,23 @@ def tail(path: Path) -> str:
     return "\n".join(f"  | {line[:_LINE_CHARS]}" for line in lines[-_TAIL_LINES:])
 
 
+@contextlib.contextmanager
+def locked(path: Path, *, other: str) -> Iterator[bool]:
+    """Hold an exclusive lock and say so: a file system without locks lets work be done twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as stream:
+        held = True
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"    waiting for another {other} (lock {path})")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError:
+            say(f"    {path.parent} has no file locks; going on without")
+            held = False
+        yield held
+
+
 @dataclass(frozen=True)
 class Logged:
     """Runs commands whose output goes to files in ``log_dir``, named after the step."""
@@ -55,8 +73,12 @@ class Logged:
         hint: str = "",
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> None:
-        """Run ``command``; raise PconvError with the log's last lines and ``hint`` if it fails."""
+    ) -> str:
+        """Run ``command`` and return the last line of its log.
+
+        Raises:
+            PconvError: it fails; with the last lines and ``hint``.
+        """
         self.log_dir.mkdir(parents=True, exist_ok=True)
         log_path = self.log_dir / f"{log}.log"
         words = [str(word) for word in command]
@@ -80,6 +102,7 @@ class Logged:
                 f"The whole output is in {log_path}.\n"
                 f"{hint + ' ' if hint else ''}Run the same command again to continue from here."
             )
+        return tail(log_path).rpartition("\n")[2].removeprefix("  | ")
 
 
 def output_of(command: Sequence[str | Path]) -> str | None:

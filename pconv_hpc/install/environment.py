@@ -1,20 +1,17 @@
 """The virtual environment: made, repaired after an interruption, and what is known to be in it."""
 
-import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from pconv_hpc import atomic
 from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.install.commands import Logged, output_of, say
+from pconv_hpc.install.commands import Logged, output_of
 
 _STAMP = "pconv-install.json"
 _REPLACED = ("bin", "include", "lib", "lib64")
@@ -54,20 +51,6 @@ class Environment:
         """Return the installed version of a package, or None."""
         found = metadata.distributions(name=name, path=[str(self.site_packages)])
         return next((distribution.version for distribution in found), None)
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep a second installation out, where the file system has locks."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".pconv-install.lock", "w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting for another installation into {self.path}")
-                fcntl.flock(stream, fcntl.LOCK_EX)
-            except OSError:
-                say(f"{self.path} is on a file system without locks; going on without")
-            yield
 
     def read_stamp(self) -> Stamp | None:
         """Return what the last finished installation wrote, None after an unfinished one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pconv_hpc.install import builds, mmcv, system, wheel_cache
 from pconv_hpc.install.builds import Build, select_builds
-from pconv_hpc.install.commands import Logged, say, step
+from pconv_hpc.install.commands import Logged, locked, say, step
 from pconv_hpc.install.environment import Environment, Stamp
 from pconv_hpc.install.mpi import PACKAGE as MPI_PACKAGE
 from pconv_hpc.install.mpi import PACKAGE_VERSION as MPI_PACKAGE_VERSION
@@ -64,7 +64,7 @@ class Installer:
         if self.is_up_to_date():
             return
         self._require_system()
-        with self.environment.locked():
+        with locked(self.venv / ".pconv-install.lock", other="installation"):
             if not self.is_up_to_date():  # another process may have done it meanwhile
                 self._install()
 
@@ -204,15 +204,7 @@ class Installer:
         with step("Check that it works", expected="30 seconds"):
             self.logged.run(self.environment.pip("check"), log="check")
             for extra in sorted({*extras, "gpu"} if self.gpu and "train" in extras else extras):
-                command: list[str | Path] = [
-                    self.environment.python,
-                    "-m",
-                    "pconv_hpc.install.smoke",
-                    extra,
-                ]
-                self.logged.run(command, log="check", cwd=self.checkout)
-                say(f"    {self._last_line('check')}")
-
-    def _last_line(self, log: str) -> str:
-        lines = (self.logged.log_dir / f"{log}.log").read_text().splitlines()
-        return lines[-1] if lines else ""
+                words = ("-m", "pconv_hpc.install.smoke", extra)
+                command = [str(self.environment.python), *words]
+                last_line = self.logged.run(command, log="check", cwd=self.checkout)
+                say(f"    {last_line}")

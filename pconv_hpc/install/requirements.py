@@ -48,20 +48,6 @@ def read_requirements(setup_cfg: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def read_lock(path: Path) -> dict[str, str]:
-    """Return the exact version of each package in a constraints file, by normalised name."""
-    versions = {}
-    for number, raw in enumerate(path.read_text().splitlines(), start=1):
-        line = raw.partition("#")[0].strip()
-        if not line:
-            continue
-        name, separator, version = line.partition("==")
-        if not separator or not version.strip():
-            raise UsageError(f"{path}:{number}: found {line!r}, expected NAME==VERSION")
-        versions[requirement_name(name)] = version.strip()
-    return versions
-
-
 def select(
     requirements: dict[str, tuple[str, ...]],
     extras: Sequence[str],

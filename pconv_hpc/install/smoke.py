@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -14,17 +15,16 @@ from pconv_hpc import cli
 from pconv_hpc.errors import PconvError, UsageError
 
 
-def _import_all(*modules: str) -> None:
+def _import_all(*modules: str) -> str:
+    """Import modules; return the last one's name and version."""
     for module in modules:
-        importlib.import_module(module)
+        last = importlib.import_module(module)
+    return f"{last.__name__} {last.__version__}"
 
 
 def _check_core() -> str:
-    _import_all("h5py", "imagecodecs", "matplotlib", "numpy", "PIL", "scipy.ndimage", "skimage")
-    _import_all("tifffile", "tqdm", "yaml")
-    keras = importlib.import_module("keras")
-    tensorflow = importlib.import_module("tensorflow")
-    return f"TensorFlow {tensorflow.__version__}, Keras {keras.__version__}"
+    _import_all("h5py", "imagecodecs", "matplotlib", "numpy", "PIL", "skimage", "tifffile", "tqdm")
+    return f"{_import_all('scipy.ndimage', 'yaml', 'keras')}, {_import_all('tensorflow')}"
 
 
 def _loaded_mpi_libraries() -> set[Path]:
@@ -61,20 +61,7 @@ def _check_segment() -> str:
     kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)[1].tolist()
     if kept != [0, 2]:
         raise PconvError(f"mmcv's compiled non-maximum suppression kept {kept}, expected [0, 2]")
-    mmdet = importlib.import_module("mmdet")
-    importlib.import_module("mmdet.apis")
-    return f"torch {torch.__version__}, MMDetection {mmdet.__version__}"
-
-
-def _check_demo() -> str:
-    sklearn = importlib.import_module("sklearn")
-    return f"scikit-learn {sklearn.__version__}"
-
-
-def _check_test() -> str:
-    _import_all("atheris", "hypothesis", "jax", "mypy", "pytest_timeout", "xdist")
-    pytest = importlib.import_module("pytest")
-    return f"pytest {pytest.__version__}"
+    return f"torch {torch.__version__}, {_import_all('mmdet.apis', 'mmdet')}"
 
 
 def _check_gpu() -> str:
@@ -89,8 +76,10 @@ CHECKS: dict[str, Callable[[], str]] = {
     "train": _check_train,
     "gpu": _check_gpu,
     "segment": _check_segment,
-    "demo": _check_demo,
-    "test": _check_test,
+    "demo": partial(_import_all, "sklearn"),
+    "test": partial(
+        _import_all, "atheris", "hypothesis", "jax", "mypy", "pytest_timeout", "xdist", "pytest"
+    ),
 }
 
 

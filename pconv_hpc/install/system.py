@@ -17,53 +17,47 @@ _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 @dataclass(frozen=True)
 class Need:
-    """A command, header or module, and the packages that bring it."""
+    """Commands, or a header or module of Python, and the packages that bring them."""
 
     what: str
     debian: str
     redhat: str
     conda: str | None = None  # None: conda-forge has no such package
+    commands: tuple[str, ...] = ()
+
+    def is_missing(self) -> bool:
+        """Return whether this machine lacks it."""
+        if self is HEADERS:
+            return not (Path(sysconfig.get_path("include")) / "Python.h").is_file()
+        if self is VENV:
+            return importlib.util.find_spec("ensurepip") is None
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
+        return not all(shutil.which(command, path=path) for command in self.commands)
 
 
-COMPILER = Need("a C++ compiler (c++)", "g++", "gcc-c++", "cxx-compiler")
-C_COMPILER = Need("a C compiler (cc)", "gcc", "gcc", "c-compiler")
-MAKE = Need("make", "make", "make", "make")
+COMPILER = Need("a C++ compiler (c++)", "g++", "gcc-c++", "cxx-compiler", ("c++",))
+C_COMPILER = Need("a C compiler (cc)", "gcc", "gcc", "c-compiler", ("cc",))
+MAKE = Need("make", "make", "make", "make", ("make",))
 HEADERS = Need("Python's headers (Python.h)", "python3-dev", "python3-devel", "python")
 VENV = Need("Python's venv and ensurepip modules", "python3-venv", "python3", "python")
-MPICXX = Need("mpicxx", "libopenmpi-dev", "openmpi-devel", "openmpi-mpicxx")
-MPIRUN = Need("mpirun", "openmpi-bin", "openmpi", "openmpi")
-SLURM = Need("slurmctld and slurmd", "slurm-wlm", "slurm-slurmctld slurm-slurmd")
-MUNGE = Need("munged", "munge", "munge")
-SHELLCHECK = Need("shellcheck", "shellcheck", "ShellCheck", "shellcheck")
-
-
-def _has(*commands: str) -> bool:
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
-    return all(shutil.which(command, path=path) for command in commands)
+MPICXX = Need("mpicxx", "libopenmpi-dev", "openmpi-devel", "openmpi-mpicxx", ("mpicxx",))
+MPIRUN = Need("mpirun", "openmpi-bin", "openmpi", "openmpi", ("mpirun",))
+SLURM = Need(
+    "slurmctld and slurmd", "slurm-wlm", "slurm-slurmctld slurm-slurmd",
+    commands=("slurmctld", "slurmd", "srun"),
+)  # fmt: skip
+MUNGE = Need("munged", "munge", "munge", commands=("munged",))
+SHELLCHECK = Need("shellcheck", "shellcheck", "ShellCheck", "shellcheck", ("shellcheck",))
 
 
 def missing_to_build() -> list[Need]:
     """Return what building Horovod and onedl-mmcv and making the environment still needs."""
-    present = {
-        COMPILER: _has("c++"),
-        C_COMPILER: _has("cc"),
-        MAKE: _has("make"),
-        HEADERS: (Path(sysconfig.get_path("include")) / "Python.h").is_file(),
-        VENV: importlib.util.find_spec("ensurepip") is not None,
-    }
-    return [need for need, is_present in present.items() if not is_present]
+    return [n for n in (COMPILER, C_COMPILER, MAKE, HEADERS, VENV) if n.is_missing()]
 
 
 def missing_to_test() -> list[Need]:
     """Return what the tests run beside Python and is not there: MPI, Slurm, ShellCheck."""
-    present = {
-        MPICXX: _has("mpicxx"),
-        MPIRUN: _has("mpirun"),
-        SLURM: _has("slurmctld", "slurmd", "srun"),
-        MUNGE: _has("munged"),
-        SHELLCHECK: _has("shellcheck"),
-    }
-    return [need for need, is_present in present.items() if not is_present]
+    return [n for n in (MPICXX, MPIRUN, SLURM, MUNGE, SHELLCHECK) if n.is_missing()]
 
 
 def explain(missing: Sequence[Need]) -> str:

@@ -5,19 +5,17 @@ on. It appears there by a rename, so a build that was interrupted leaves nothing
 checkouts on a shared file system may build at the same time.
 """
 
-import contextlib
-import fcntl
 import os
 import platform
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pconv_hpc.errors import PconvError
-from pconv_hpc.install.commands import say
+from pconv_hpc.install.commands import locked
 
 
 def cache_dir() -> Path:
@@ -41,23 +39,6 @@ def wheel_key(name: str, version: str, *built_against: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", key)
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Hold an exclusive lock and say so: a file system without locks lets work be done twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as stream:
-        held = True
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"    waiting for another build of the same wheel (lock {path})")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError:
-            say(f"    {path.parent} has no file locks; going on without")
-            held = False
-        yield held
-
-
 def find(key: str) -> Path | None:
     """Return the wheel kept under ``key``, or None."""
     return next(iter(sorted((cache_dir() / key).glob("*.whl"))), None)
@@ -67,7 +48,7 @@ def get_or_build(key: str, build: Callable[[Path], None]) -> Path:
     """Return the wheel kept under ``key``; if there is none, ``build`` it into the given folder."""
     cache = cache_dir()
     building = f".building-{key}-"
-    with _locked(cache / f".{key}.lock") as is_alone:
+    with locked(cache / f".{key}.lock", other="build of the same wheel") as is_alone:
         if (wheel := find(key)) is not None:
             return wheel
         if is_alone:

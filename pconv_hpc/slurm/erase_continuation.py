@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pconv_hpc.errors import PconvError
-from pconv_hpc.slurm.commands import options_of_job, requeue_command, sbatch_command
-from pconv_hpc.slurm.queries import job_record, run_slurm
+from pconv_hpc.slurm.queries import job_record
 from pconv_hpc.slurm.resubmit import JOBS_DIR
+from pconv_hpc.slurm.succession import requeue, submit_successor, successor_command
 
 # Handed on to a successor, which Slurm does not count the restarts of.
 FRUITLESS_VARIABLE = "PCONV_ERASE_FRUITLESS"
@@ -33,17 +33,17 @@ def _continue_task(
         return "Slurm is ending this task"
     if not has_progress and _is_second_start(environment):
         return "not continued: this start finished nothing; a longer --time may help"
-    reason = "PCONV_REQUEUE=no"
-    if environment.get("PCONV_REQUEUE") != "no":
-        answer = run_slurm(requeue_command(task), patient=True)
-        if answer.returncode == 0:
-            return "requeued: the next start continues"
-        reason = answer.stderr.strip()
-    command = successor_command(out, task, environment["SLURM_ARRAY_TASK_ID"], record)
-    successor = successor_environment(environment)
-    if not has_progress:
-        successor[FRUITLESS_VARIABLE] = "1"
-    answer = run_slurm(command, environment=successor, patient=True)
+    reason = requeue(task, environment)
+    if reason is None:
+        return "requeued: the next start continues"
+    options = {
+        "array": environment["SLURM_ARRAY_TASK_ID"],
+        "dependency": f"afterany:{task}",  # nobody else may be at work on the slice
+        "job-name": record.get("JobName", "pconv-erase"),
+    }
+    command = successor_command(JOBS_DIR / "erase_array.sbatch", [str(out)], record, options)
+    fruitless = "" if has_progress else "1"
+    answer = submit_successor(command, {**environment, FRUITLESS_VARIABLE: fruitless})
     if answer.returncode != 0:
         return (
             f"not requeued ({reason}), and sbatch is not allowed here ({answer.stderr.strip()}); "
@@ -55,29 +55,3 @@ def _continue_task(
 def _is_second_start(environment: Mapping[str, str]) -> bool:
     restarts = int(environment.get("SLURM_RESTART_COUNT") or 0)
     return restarts > 0 or bool(environment.get(FRUITLESS_VARIABLE))
-
-
-def successor_command(out: Path, task: str, index: str, record: Mapping[str, str]) -> list[str]:
-    """Return the command that submits an array of one element, like the task of ``record``.
-
-    It starts when the task has ended, as nobody else may be at work on the slice, and writes on in
-    the task's log.
-    """
-    options = {
-        "array": index,
-        "dependency": f"afterany:{task}",
-        "job-name": record.get("JobName", "pconv-erase"),
-        **options_of_job(record),
-    }
-    if output := record.get("StdOut"):
-        options["output"] = output.replace("%", "%%")
-    return sbatch_command(JOBS_DIR / "erase_array.sbatch", [str(out)], options=options)
-
-
-def successor_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what describes this job and would shape the next one."""
-    foreign = ("SLURM_", "SLURMD_", "SRUN_", "PMI", "OMPI_MCA_ess", FRUITLESS_VARIABLE)
-    kept = {n: v for n, v in environment.items() if not n.startswith(foreign)}
-    if conf := environment.get("SLURM_CONF"):
-        kept["SLURM_CONF"] = conf
-    return kept

@@ -6,9 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pconv_hpc.erasing.manifest import MANIFEST_NAME, PHOTOS_NAME
-from pconv_hpc.erasing.names import printable
 from pconv_hpc.slurm.erase_jobs import compact_indices
 from pconv_hpc.slurm.erase_status import EraseStatus
+from pconv_hpc.text import printable, status_table
 
 _HEADER = (
     *("folder", "jobs", "slurm", "status", "done", "failed", "aside", "images/s", "left"),
@@ -29,15 +29,8 @@ def find_erase_folders(*parents: Path) -> list[Path]:
 
 def format_erase_table(statuses: Sequence[EraseStatus]) -> str:
     """Return a table of plain text, with each folder's last error on a line of its own below it."""
-    rows = [_HEADER, *map(_row, statuses)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    lines = []
-    for row, status in zip(rows, [None, *statuses], strict=True):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(cells).rstrip())
-        if status and status.last_error:
-            lines.append(f"  last error: {status.last_error}")
-    return printable("\n".join(lines))
+    errors = [status.last_error for status in statuses]
+    return printable(status_table(_HEADER, list(map(_row, statuses)), errors))
 
 
 def _row(status: EraseStatus) -> tuple[str, ...]:

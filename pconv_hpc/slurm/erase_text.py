@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 from pconv_hpc.erasing.ledger import MAX_FAILURES
-from pconv_hpc.erasing.names import printable
 from pconv_hpc.slurm.erase_jobs import compact_indices
 from pconv_hpc.slurm.erase_status import EraseStatus
+from pconv_hpc.text import printable
 
 _MAX_REASONS = 10
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +33,12 @@ from pconv_hpc.slurm.commands import (
     launch_command,
     once_per_node_command,
     options_of_job,
-    requeue_command,
-    sbatch_command,
 )
 from pconv_hpc.slurm.gloo import rendezvous
 from pconv_hpc.slurm.job_environment import JobEnvironment
 from pconv_hpc.slurm.launch import Launch
 from pconv_hpc.slurm.queries import SlurmSilentError, job_record, run_slurm
+from pconv_hpc.slurm.succession import requeue, submit_successor, successor_command
 from pconv_hpc.slurm.work import Work
 
 CHAIN_VARIABLE = "PCONV_CHAIN"  # tells a successor which job its chain began with
@@ -195,19 +193,15 @@ class Supervisor:
 
     def _continue(self) -> None:
         """Put this job back into the queue, or submit its successor where that is not allowed."""
-        if self._environment.get("PCONV_REQUEUE", "yes") != "no":
-            answer = run_slurm(requeue_command(self._job.job_id), patient=True)
-            if answer.returncode == 0:
-                self._say("requeued: the next start continues")
-                return
-            self._say(f"requeue is not allowed here: {answer.stderr.strip()}")
-        name = self._unique_job_name()
-        options = {"dependency": "singleton", "job-name": name, **options_of_job(self._record)}
-        if output := self._record.get("StdOut"):
-            options["output"] = output.replace("%", "%%")
+        refusal = requeue(self._job.job_id, self._environment)
+        if refusal is None:
+            self._say("requeued: the next start continues")
+            return
+        self._say(f"requeue is not allowed here: {refusal}")
+        options = {"dependency": "singleton", "job-name": self._unique_job_name()}
         script = Path(self._environment["PCONV_JOB_SCRIPT"])
-        command = sbatch_command(script, self._arguments, options=options)
-        answer = run_slurm(command, environment=self._successor_environment(), patient=True)
+        command = successor_command(script, self._arguments, self._record, options)
+        answer = submit_successor(command, {**self._environment, CHAIN_VARIABLE: self._chain})
         if answer.returncode != 0:
             raise PconvError(
                 f"the work must go on, but neither requeue nor sbatch is allowed: "
@@ -227,14 +221,6 @@ class Supervisor:
             return unique if run_slurm(update, patient=True).returncode == 0 else name
         except SlurmSilentError:
             return name
-
-    def _successor_environment(self) -> dict[str, str]:
-        """Return the environment without what describes this job and would shape the next one."""
-        foreign = ("SLURM_", "SLURMD_", "SRUN_", "PMI", "OMPI_MCA_ess")
-        kept = {n: v for n, v in self._environment.items() if not n.startswith(foreign)}
-        if conf := os.environ.get("SLURM_CONF"):
-            kept["SLURM_CONF"] = conf
-        return kept | {CHAIN_VARIABLE: self._chain}
 
     def _say(self, message: str) -> None:
         print(f"[{datetime.datetime.now():%F %T} job {self._job.job_id}] {message}", flush=True)

@@ -11,6 +11,7 @@ from pconv_hpc.errors import PconvError
 from pconv_hpc.folder_lock import living_holder
 from pconv_hpc.slurm.chain import STARTS_NAME, Start, read_starts
 from pconv_hpc.slurm.queries import job_state
+from pconv_hpc.text import status_table
 from pconv_hpc.training.checkpoint_files import list_checkpoints
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
@@ -112,15 +113,8 @@ _HEADER = ("run", "job", "slurm", "status", "step", "images/s", "left", "checkpo
 
 def format_table(overviews: Sequence[RunOverview]) -> str:
     """Return a table of plain text, with each run's last error on a line of its own below it."""
-    rows = [_HEADER, *map(_row, overviews)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    lines = []
-    for row, overview in zip(rows, [None, *overviews], strict=True):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(cells).rstrip())
-        if overview and overview.last_error:
-            lines.append(f"  last error: {overview.last_error}")
-    return "\n".join(lines)
+    errors = [overview.last_error for overview in overviews]
+    return status_table(_HEADER, list(map(_row, overviews)), errors)
 
 
 def _row(overview: RunOverview) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from pconv_hpc.bench.memory import peak_bytes_of_process
+from benchmarks.memory import peak_bytes_of_process
 from pconv_hpc.data.decode import ImageError, decode_rgb, decode_square
 from pconv_hpc.erasing.images import read_mask, read_photo
 

@@ -20,9 +20,9 @@ from PIL import Image
 
 from pconv_hpc.data.decode import ImageError, decode_rgb
 from pconv_hpc.data.label_maps import read_labels
-from pconv_hpc.data.photo_source import printable
 from pconv_hpc.data.shards import ShardReader, read_rejected
 from pconv_hpc.errors import UsageError
+from pconv_hpc.text import printable
 from tests.erasing.inpainting_files import save_tiny_weights
 from tests.faults.hostile_corpus import Item, encoded, small_photo, write_photos
 from tests.faults.running_training import obeying_modes

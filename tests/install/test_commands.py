@@ -12,8 +12,9 @@ from pconv_hpc.install.commands import Logged, output_of, step
 def test_output_goes_to_the_log_and_settings_reach_the_command(tmp_path: Path) -> None:
     logged = Logged(tmp_path / "logs", environment={"COLOR": "red"})
     code = "import os; print(os.environ['COLOR'], os.environ['SHAPE'])"
-    logged.run([sys.executable, "-c", code], log="paint", environment={"SHAPE": "square"})
-    assert (tmp_path / "logs" / "paint.log").read_text().splitlines()[-1] == "red square"
+    said = logged.run([sys.executable, "-c", code], log="paint", environment={"SHAPE": "square"})
+    assert said == "red square"
+    assert (tmp_path / "logs" / "paint.log").read_text().splitlines()[-1] == said
 
 
 def test_a_failure_shows_the_last_lines_cut_and_where_the_rest_is(tmp_path: Path) -> None:

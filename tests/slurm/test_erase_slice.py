@@ -9,16 +9,12 @@ import pytest
 
 from pconv_hpc.errors import UsageError
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
-from pconv_hpc.slurm.erase_continuation import (
-    FRUITLESS_VARIABLE,
-    continue_task,
-    successor_command,
-    successor_environment,
-)
+from pconv_hpc.slurm.erase_continuation import FRUITLESS_VARIABLE, continue_task
 from pconv_hpc.slurm.erase_jobs import noted_jobs
 from pconv_hpc.slurm.erase_slice import note_array
 from pconv_hpc.slurm.erase_work import open_work
 from pconv_hpc.slurm.queries import is_alive
+from pconv_hpc.slurm.succession import successor_command, successor_environment
 from tests.slurm.fake_slurm import FakeSlurm
 
 JOB = Path(__file__).parents[2] / "jobs" / "erase_array.sbatch"
@@ -196,13 +192,13 @@ RECORD = {
 }
 
 
-def test_a_successor_is_like_the_task_and_waits_for_its_end() -> None:
-    assert successor_command(Path("/an out"), "7_3", "3", RECORD) == [
+def test_a_successor_is_like_its_job_and_writes_on_in_its_log() -> None:
+    options = {"array": "3", "dependency": "afterany:7_3"}
+    assert successor_command(JOB, ["/an out"], RECORD, options) == [
         "sbatch",
         "--parsable",
         "--array=3",
         "--dependency=afterany:7_3",
-        "--job-name=pconv-erase",
         "--nodes=1",
         "--ntasks-per-node=1",
         "--cpus-per-task=8",
@@ -218,7 +214,7 @@ def test_a_successor_is_like_the_task_and_waits_for_its_end() -> None:
 
 def test_a_successor_inherits_what_the_user_set_and_nothing_of_the_job() -> None:
     environment = {"SLURM_JOB_ID": "7", "SRUN_CPUS_PER_TASK": "1", "PMIX_RANK": "0"}
-    environment |= {"PCONV_SITE": "site.sh", "SLURM_CONF": "slurm.conf", FRUITLESS_VARIABLE: "1"}
+    environment |= {"PCONV_SITE": "site.sh", "SLURM_CONF": "slurm.conf"}
     assert successor_environment(environment) == {
         "PCONV_SITE": "site.sh",
         "SLURM_CONF": "slurm.conf",
@@ -264,7 +260,8 @@ def test_where_requeue_is_forbidden_a_successor_goes_on(slurm: FakeSlurm) -> Non
     assert say(TASK) == "not requeued (Requeue is disabled); job 12 continues"
     requeue, sbatch, fruitless = slurm.calls()
     assert requeue == "scontrol requeue 7_3"
-    assert sbatch.startswith("sbatch --parsable --array=3 --dependency=afterany:7_3 ")
+    options = "--array=3 --dependency=afterany:7_3 --job-name=x"
+    assert sbatch.startswith(f"sbatch --parsable {options} ")
     assert sbatch.endswith(f" {JOB} /out")
     assert fruitless == "fruitless "
 

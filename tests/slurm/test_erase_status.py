@@ -166,7 +166,7 @@ slices      1 at work, 3 to rerun
 slurm       no Slurm answers here
 speed       0.20 images/s in the last minutes, 720 images an hour and task
 erased      4 person
-why failed  1 odd \\udcff name
+why failed  1 odd \\xff name
 rerun       1-3
 command     go on
 """

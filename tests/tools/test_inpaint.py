@@ -21,7 +21,7 @@ TOOL = ROOT / "tools" / "inpaint.py"
 # Runs the tool and prints the most memory it ever held, in KiB, as the last line.
 _MEASURED = f"""
 import runpy
-from pconv_hpc.bench.memory import peak_bytes_of_process
+from benchmarks.memory import peak_bytes_of_process
 try:
     runpy.run_path({str(TOOL)!r}, run_name="__main__")
 finally:
