@@ -17,6 +17,7 @@ from pconv_hpc.errors import UsageError
 
 Strategy = Literal["crop", "full", "resize"]
 STRATEGIES: tuple[Strategy, ...] = ("crop", "full", "resize")
+Detail = Literal["patches", "blended", "none"]
 
 _CROPS_AT_ONCE = 16  # of one photo, to share batches; more would only take memory
 _FULL_MULTIPLE = 64  # sides of whole photos are padded to it: fewer different shapes to trace
@@ -37,6 +38,7 @@ class FillSettings:
         rim: over how many pixels, at the network's resolution, the continued surroundings fade into
             what the network made; see ``rim``.
         max_full_pixels: a larger photo is scaled down to that for ``full``, or memory runs out.
+        detail: where fine detail comes from.
     """
 
     strategy: Strategy = "crop"
@@ -45,6 +47,7 @@ class FillSettings:
     max_reduction: float = 4.0
     rim: float = 6.0
     max_full_pixels: int = 1 << 20
+    detail: Detail = "patches"
 
     def __post_init__(self) -> None:
         for holds, message in (

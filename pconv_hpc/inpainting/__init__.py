@@ -1,0 +1,1 @@
+"""Filling holes with pixels of the photo itself."""
