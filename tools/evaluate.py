@@ -1,11 +1,12 @@
 #!/usr/bin/env python
 """Measure how well networks and baselines fill holes, and whether erased objects leave ghosts.
 
-Photos get fixed masks, chosen by the seed. Of every filled hole L1, PSNR, SSIM and LPIPS are
-measured, by hole ratio, kind of mask, and with and without holes at the border. Then an object is
-pasted on each photo and erased with each shape of mask, and what remains of its outline is
-measured. OUT gets report.html, results.json, errors.csv and ghosting.csv; docs/evaluate.md says
-what they hold.
+Photos, at their own size unless --size is given, get fixed masks, chosen by the seed, and holes are
+filled as tools/inpaint.py fills them. Of every filled hole L1, PSNR, SSIM, LPIPS, the texture ratio
+and the seconds are measured, by hole ratio, kind of mask, and with and without holes at the border.
+Then an object is pasted on some photos and erased with each shape of mask, and what remains of its
+outline is measured. OUT gets report.html, contact sheets, tables.md, results.json, errors.csv and
+ghosting.csv; docs/evaluate.md says what they hold.
 """
 
 import argparse
@@ -14,12 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pconv_hpc import cli
+from pconv_hpc.inpainting.detail import DETAILS
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.stop_request import StopRequest
 
-_BASELINES = ("telea", "navier_stokes", "biharmonic", "mean")
+_BASELINES = ("telea", "navier_stokes", "fsr", "patchmatch", "biharmonic", "mean")
 _EXAMPLES = """\
-  # the network that comes with pconv_hpc
+  # the network that comes with pconv_hpc, with and without detail, and all baselines
   python tools/evaluate.py photos/ --out evaluation
 
   # the baselines alone, at 256 x 256, six masks of each kind on a photo, real silhouettes
@@ -54,7 +56,8 @@ def main() -> None:
         nargs="*",
         choices=_BASELINES,
         default=list(_BASELINES),
-        help="what else to measure; nothing after it: none",
+        help="what else to measure; nothing after it: none. fsr (OpenCV's frequency-selective "
+        "reconstruction) takes by far the longest",
     )
     parser.add_argument(
         "--fill",
@@ -63,14 +66,29 @@ def main() -> None:
         help="how networks fill: as tools/inpaint.py does, or in one pass as in training",
     )
     parser.add_argument(
+        "--detail",
+        nargs="+",
+        choices=DETAILS,
+        help="where networks' fine detail comes from, as tools/inpaint.py --detail; each is "
+        "compared with the others (default: all; none is the network alone)",
+    )
+    parser.add_argument(
         "--size",
         type=cli.positive_int,
-        help="photos' side, pixels (default: what the first network was trained at, else 256)",
+        help="cut photos to squares of that side, pixels (default: their own size; --fill "
+        "one-pass: what the first network was trained at)",
+    )
+    parser.add_argument(
+        "--max-side",
+        type=cli.positive_int,
+        default=4096,
+        help="scale larger photos down to that, pixels",
     )
     parser.add_argument(
         "--working-size",
         type=cli.positive_int,
-        help="side of what networks are given by --fill erase, in pixels (default: --size)",
+        help="side of what networks are given by --fill erase, in pixels (default: what each was "
+        "trained at)",
     )
     parser.add_argument(
         "--lpips",
@@ -102,22 +120,33 @@ def main() -> None:
         help="masks of each kind on a photo; 6 put one of each bin of hole ratios on every photo",
     )
     masks.add_argument("--seed", type=int, default=0, help="of photos, masks and objects")
-    parser.add_argument("--num-images", type=cli.positive_int, default=1000, help="photos at most")
+    parser.add_argument("--num-images", type=cli.positive_int, default=100, help="photos at most")
     parser.add_argument(
         "--ghosting-photos",
         type=int,
-        default=100,
+        default=20,
         help="photos on which an object is pasted and erased, at most; 0: none",
     )
-    parser.add_argument("--batch-size", type=cli.positive_int, default=8)
+    parser.add_argument(
+        "--sheet-photos",
+        type=int,
+        default=16,
+        help="of the first photos, on the contact sheets; 0: none",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=cli.positive_int,
+        default=8,
+        help="parts of a photo that networks are given at once",
+    )
     arguments = parser.parse_args()
     with StopRequest() as stop_request:
         _evaluate(arguments, stop_request)
 
 
 def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
-    from pconv_hpc.evaluation.evaluation_report import ghost_table, overview_table
     from pconv_hpc.evaluation.run import REPORT_NAME, EvaluationSettings, evaluate
+    from pconv_hpc.evaluation.tables import MARKDOWN_NAME, ghost_table, overview_table
     from pconv_hpc.mpi import World
 
     settings = EvaluationSettings(
@@ -128,12 +157,15 @@ def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
         masks=arguments.masks,
         objects_from=arguments.objects_from,
         size=arguments.size,
+        max_side=arguments.max_side,
+        detail=arguments.detail,
         working_size=arguments.working_size,
         fill=arguments.fill,
         lpips=arguments.lpips,
         num_photos=arguments.num_images,
         masks_per_photo=arguments.masks_per_photo,
         num_ghost_photos=arguments.ghosting_photos,
+        num_sheet_photos=arguments.sheet_photos,
         seed=arguments.seed,
         batch_size=arguments.batch_size,
     )
@@ -151,6 +183,7 @@ def _evaluate(arguments: argparse.Namespace, stop_request: StopRequest) -> None:
         print()
         _print_table(*ghost_table(results))
     print(f"\nreport: {arguments.out / REPORT_NAME}")
+    print(f"tables by hole ratio: {arguments.out / MARKDOWN_NAME}")
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -26,7 +26,7 @@ BIN_EDGES = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # bin b: above edge b, up to e
 NUM_BINS = len(BIN_EDGES) - 1
 MIN_SIZE, MAX_SIZE = 16, 8192
 
-_BORDER_MARGIN = 50 / 512  # of the side; the paper's
+_BORDER_MARGIN = 50 / 512  # of the shorter side; the paper's
 # Few large things cannot fill much more of what the margin leaves (65% of the image).
 _LAST_BIN_WITH_MARGIN = {"strokes": 5, "boxes": 3, "objects": 2}
 _MAX_SHAPES = {"strokes": 400, "boxes": 4, "objects": 8}
@@ -94,21 +94,34 @@ class MaskPlan:
         )
 
 
-def draw_mask(plan: MaskPlan, silhouettes: Silhouettes | None, index: int) -> NDArray[np.uint8]:
+def draw_mask(
+    plan: MaskPlan,
+    silhouettes: Silhouettes | None,
+    index: int,
+    *,
+    shape: tuple[int, int] | None = None,
+) -> NDArray[np.uint8]:
     """Draw mask ``index`` of a plan; it depends on nothing but the arguments.
 
+    Args:
+        plan: what it is to be like.
+        silhouettes: for masks of objects.
+        index: which of the plan.
+        shape: height and width, for a mask that is not the plan's square.
+
     Returns:
-        uint8 (S, S): 1 = valid pixel, 0 = hole.
+        uint8 (H, W): 1 = valid pixel, 0 = hole.
 
     Raises:
         UsageError: it is to hold objects, and there are no silhouettes.
         PconvError: no mask of the wanted hole ratio came out in 200 tries.
     """
     rng = np.random.default_rng(sample_hash(plan.seed, 0, index, Stream.MASK_DRAWING))
-    margin = round(plan.size * _BORDER_MARGIN) if plan.keeps_clear_of_border(index) else 0
-    hole = _draw_hole(
-        rng, Region(plan.size, margin), plan.style(index), plan.bin(index), silhouettes
-    )
+    height, width = shape or (plan.size, plan.size)
+    clear = plan.keeps_clear_of_border(index)
+    margin = round(min(height, width) * _BORDER_MARGIN) if clear else 0
+    region = Region(height, width, margin)
+    hole = _draw_hole(rng, region, plan.style(index), plan.bin(index), silhouettes)
     return (~hole).astype(np.uint8)
 
 
@@ -121,15 +134,15 @@ def _draw_hole(
 ) -> Shape:
     draw_shape = _shape_drawer(style, silhouettes)
     min_ratio, max_ratio = BIN_EDGES[bin_index : bin_index + 2]
-    num_pixels = region.size**2
+    num_pixels = region.height * region.width
     for _ in range(_MAX_TRIES):
         target = rng.uniform(min_ratio, max_ratio)
         hole = _fill(rng, region, draw_shape, target, max_ratio, _MAX_SHAPES[style])
         if min_ratio < np.count_nonzero(hole) / num_pixels <= max_ratio:
             return hole
     raise PconvError(
-        f"no {style} mask of {region.size} x {region.size} pixels with holes of {min_ratio:.0%} to "
-        f"{max_ratio:.0%} in {_MAX_TRIES} tries; use a larger size or other silhouettes"
+        f"no {style} mask of {region.width} x {region.height} pixels with holes of {min_ratio:.0%} "
+        f"to {max_ratio:.0%} in {_MAX_TRIES} tries; use a larger size or other silhouettes"
     )
 
 
@@ -150,8 +163,8 @@ def _fill(
     max_shapes: int,
 ) -> Shape:
     """Add shapes until ``target`` is reached; a shape that would overshoot the bin is left out."""
-    num_pixels = region.size**2
-    hole: Shape = np.zeros((region.size, region.size), np.bool_)
+    num_pixels = region.height * region.width
+    hole: Shape = np.zeros(region.shape, np.bool_)
     ratio = 0.0
     planned = int(rng.integers(1, 5))  # how many large shapes share the area
     for count in range(max_shapes):

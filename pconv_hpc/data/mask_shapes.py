@@ -1,8 +1,8 @@
 """Single shapes that holes are made of: brush strokes, lines, circles, ellipses and boxes.
 
-A shape is a bool array (S, S), True where the hole is. It lies inside a region, the square of
-pixels ``low`` to ``high`` (exclusive) of both axes; where the region reaches the border of the
-image, shapes may cross it, else they keep clear of it.
+A shape is a bool array (H, W), True where the hole is. It lies inside a region, the image without
+a margin; where the region reaches the border of the image, shapes may cross it, else they keep
+clear of it.
 """
 
 import math
@@ -15,36 +15,64 @@ from PIL import Image, ImageDraw
 
 Shape = NDArray[np.bool_]
 Points = NDArray[np.float64]  # (n, 2), x and y in pixels
+Sides = NDArray[np.float64]  # (2,), x and y in pixels
 
 
 @dataclass(frozen=True)
 class Region:
-    """The part of a ``size`` x ``size`` image that holes may lie in: all but a margin in pixels."""
+    """The part of an image that holes may lie in: all but a margin in pixels.
 
-    size: int
+    Attributes:
+        height, width: of the image.
+        margin: to each side.
+    """
+
+    height: int
+    width: int
     margin: int
 
-    @property
-    def low(self) -> int:
-        return self.margin
+    @classmethod
+    def square(cls, size: int, margin: int) -> "Region":
+        """Return the region of an image of ``size`` x ``size`` pixels."""
+        return cls(size, size, margin)
 
     @property
-    def high(self) -> int:
-        return self.size - self.margin
+    def shape(self) -> tuple[int, int]:
+        """Of the image, as of an array."""
+        return self.height, self.width
+
+    @property
+    def side(self) -> float:
+        """Of a square of the image's area: what shapes are large or small against."""
+        return math.sqrt(self.height * self.width)
+
+    @property
+    def sides(self) -> Sides:
+        """Of the image, x and y."""
+        return np.array([self.width, self.height], np.float64)
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """What to index an array of the image with."""
+        return (
+            slice(self.margin, self.height - self.margin),
+            slice(self.margin, self.width - self.margin),
+        )
 
     @property
     def touches_border(self) -> bool:
         return self.margin == 0
 
-    def limits(self, extent: float) -> tuple[float, float]:
-        """Return where the centre of something ``extent`` pixels to each side may lie.
+    def limits(self, extent: float) -> tuple[Sides, Sides]:
+        """Return where the centre of something ``extent`` pixels to each side may lie, x and y.
 
         Beside the border that is the whole image; else all of the thing stays inside.
         """
         if self.touches_border:
-            return 0.0, float(self.size)
-        middle = self.size / 2
-        return min(self.low + extent, middle), max(self.high - extent, middle)
+            return np.zeros(2), self.sides
+        middle = self.sides / 2
+        low = np.minimum(self.margin + extent, middle)
+        return low, np.maximum(self.sides - self.margin - extent, middle)
 
     def random_point(self, rng: np.random.Generator, extent: float) -> Points:
         low, high = self.limits(extent)
@@ -56,7 +84,7 @@ class _Canvas:
 
     def __init__(self, region: Region) -> None:
         self._region = region
-        self._image = Image.new("L", (region.size, region.size))
+        self._image = Image.new("L", (region.width, region.height))
         self._draw = ImageDraw.Draw(self._image)
 
     def disk(self, centre: NDArray[np.float64], radius: float) -> None:
@@ -74,17 +102,17 @@ class _Canvas:
             self.disk(point, width / 2)
 
     def shape(self) -> Shape:
-        inside = slice(self._region.low, self._region.high)
-        result = np.zeros((self._region.size, self._region.size), np.bool_)
+        inside = self._region.inside
+        result = np.zeros(self._region.shape, np.bool_)
         # Rasterising rounds outwards: without this, shapes would reach a pixel into the margin.
-        result[inside, inside] = np.asarray(self._image)[inside, inside] > 0
+        result[inside] = np.asarray(self._image)[inside] > 0
         return result
 
 
-def _reflect(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Fold coordinates back into ``low`` to ``high``, as off mirrors."""
-    span = max(high - low, 1e-6)
-    return low + span - np.abs(np.mod(values - low, 2 * span) - span)
+def _reflect(points: Points, low: Sides, high: Sides) -> Points:
+    """Fold points back to between ``low`` and ``high``, as off mirrors."""
+    span = np.maximum(high - low, 1e-6)
+    return low + span - np.abs(np.mod(points - low, 2 * span) - span)
 
 
 def _brush_walk(rng: np.random.Generator, region: Region, area: float) -> Shape:
@@ -93,9 +121,9 @@ def _brush_walk(rng: np.random.Generator, region: Region, area: float) -> Shape:
     It stands for the moving outlines of objects: the paper's masks are occlusions between
     neighbouring frames of videos.
     """
-    width = region.size * rng.uniform(0.01, 0.07)
-    length = min(max(area / width, 2 * width), 2.0 * region.size)
-    step = max(width * rng.uniform(0.5, 2.0), region.size / 64, 1.0)
+    width = region.side * rng.uniform(0.01, 0.07)
+    length = min(max(area / width, 2 * width), 2.0 * region.side)
+    step = max(width * rng.uniform(0.5, 2.0), region.side / 64, 1.0)
     count = max(2, math.ceil(length / step))
     turns = rng.normal(0.0, 0.45, count)
     turns[rng.random(count) < 0.12] = rng.uniform(-math.pi, math.pi)
@@ -105,7 +133,9 @@ def _brush_walk(rng: np.random.Generator, region: Region, area: float) -> Shape:
     widths = width * np.clip(np.exp(np.cumsum(rng.normal(0.0, 0.15, count + 1))), 0.4, 1.6)
 
     extent = 0.8 * width  # half of the widest place
-    low, high = (-extent, region.size + extent) if region.touches_border else region.limits(extent)
+    low, high = region.limits(extent)
+    if region.touches_border:
+        low, high = low - extent, high + extent
     points = _reflect(np.concatenate((start, start + np.cumsum(steps, axis=0))), low, high)
     canvas = _Canvas(region)
     canvas.path(points, widths)
@@ -113,8 +143,8 @@ def _brush_walk(rng: np.random.Generator, region: Region, area: float) -> Shape:
 
 
 def _line(rng: np.random.Generator, region: Region, area: float) -> Shape:
-    width = region.size * rng.uniform(0.006, 0.04)
-    length = min(max(area / width, 2 * width), 1.2 * region.size)
+    width = region.side * rng.uniform(0.006, 0.04)
+    length = min(max(area / width, 2 * width), 1.2 * region.side)
     angle = rng.uniform(0, 2 * math.pi)
     reach = length * np.array([[math.cos(angle), math.sin(angle)]])
     start = region.random_point(rng, width / 2)
@@ -126,7 +156,7 @@ def _line(rng: np.random.Generator, region: Region, area: float) -> Shape:
 
 
 def _disk(rng: np.random.Generator, region: Region, area: float) -> Shape:
-    radius = min(math.sqrt(area / math.pi), region.size * rng.uniform(0.02, 0.09))
+    radius = min(math.sqrt(area / math.pi), region.side * rng.uniform(0.02, 0.09))
     canvas = _Canvas(region)
     canvas.disk(region.random_point(rng, radius)[0], radius)
     return canvas.shape()
@@ -134,9 +164,9 @@ def _disk(rng: np.random.Generator, region: Region, area: float) -> Shape:
 
 def _ellipse_outline(rng: np.random.Generator, region: Region, area: float) -> Shape:
     """A rotated elliptic arc, whole or in part, drawn with a brush."""
-    width = region.size * rng.uniform(0.008, 0.04)
+    width = region.side * rng.uniform(0.008, 0.04)
     sweep = rng.uniform(0.5, 1.0) * 2 * math.pi
-    radius = min(max(area / (width * sweep), width), 0.22 * region.size)
+    radius = min(max(area / (width * sweep), width), 0.22 * region.side)
     angles = rng.uniform(0, 2 * math.pi) + np.linspace(0, sweep, 32)
     axes = radius * np.array([1.0, rng.uniform(0.3, 1.0)])
     ring = _rotate(axes * np.stack((np.cos(angles), np.sin(angles)), axis=1), rng)
@@ -169,7 +199,7 @@ def draw_box(rng: np.random.Generator, region: Region, area: float) -> Shape:
     """Draw a rectangle of about ``area`` pixels, at times rotated, at times with round corners."""
     aspect = math.exp(rng.uniform(-0.8, 0.8))
     half = np.array([math.sqrt(area * aspect), math.sqrt(area / aspect)]) / 2
-    half = np.minimum(half, (region.high - region.low) / 2)
+    half = np.minimum(half, region.sides / 2 - region.margin)
     radius = half.min() * rng.uniform(0.1, 0.6) if rng.random() < 0.4 else 0.0
     outline = _round_rectangle(half, radius)
     if rng.random() < 0.4:

@@ -128,7 +128,7 @@ class Silhouettes:
         return digest.hexdigest()
 
     def draw(self, rng: np.random.Generator, region: Region, area: float) -> Shape:
-        """Draw one object of about ``area`` pixels: bool (S, S), True where the hole is.
+        """Draw one object of about ``area`` pixels: bool (H, W), True where the hole is.
 
         It is mirrored, rotated by up to 15 degrees, scaled, dilated by 1% to 6% of its size and
         placed at random. Beside the border it may be cut off, its centre stays in the image.
@@ -142,11 +142,13 @@ class Silhouettes:
         turned = turned[bounding_box(turned)] if turned.any() else shape
 
         share = rng.uniform(0.01, 0.06)
-        room = region.high - region.low
-        longest = 2 * room if region.touches_border else room / (1 + 2 * share)
+        longest = 2.0 if region.touches_border else 1 / (1 + 2 * share)
         scale = min(
             math.sqrt(area / np.count_nonzero(turned)) * (1 - 2 * share),  # dilation adds the rest
-            longest / max(turned.shape),
+            *(
+                longest * (side - 2 * region.margin) / own
+                for side, own in zip(region.shape, turned.shape, strict=True)
+            ),
         )
         height, width = (max(1, round(side * scale)) for side in turned.shape)
         radius = math.ceil(share * math.sqrt(height * width))
@@ -167,16 +169,17 @@ def _objects_of(path: Path) -> list[Shape]:
 
 def _place(shape: Shape, rng: np.random.Generator, region: Region) -> Shape:
     """Put a shape at a random place of the region; what lies outside the image is cut off."""
-    result = np.zeros((region.size, region.size), np.bool_)
+    result = np.zeros(region.shape, np.bool_)
     starts = []
-    for side in shape.shape:
+    for side, room in zip(shape.shape, region.shape, strict=True):
         if region.touches_border:
-            starts.append(int(rng.integers(0, region.size)) - side // 2)
+            starts.append(int(rng.integers(0, room)) - side // 2)
         else:
-            starts.append(int(rng.integers(region.low, max(region.high - side, region.low) + 1)))
+            last = max(room - region.margin - side, region.margin)
+            starts.append(int(rng.integers(region.margin, last + 1)))
     top, left = starts
-    rows = slice(max(top, 0), min(top + shape.shape[0], region.high))
-    columns = slice(max(left, 0), min(left + shape.shape[1], region.high))
+    rows = slice(max(top, 0), min(top + shape.shape[0], region.inside[0].stop))
+    columns = slice(max(left, 0), min(left + shape.shape[1], region.inside[1].stop))
     result[rows, columns] = shape[
         rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
     ]

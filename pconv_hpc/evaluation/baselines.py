@@ -1,37 +1,17 @@
 """Ways to fill holes without a network, for comparison on the same photos and masks."""
 
-from collections.abc import Callable
-from typing import Protocol
+import importlib
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
+from pconv_hpc.inpainting.patchmatch import patchmatch
 
-class Fill(Protocol):
-    """A way to fill holes."""
-
-    def __call__(self, photos: np.ndarray, holes: np.ndarray) -> list[np.ndarray | None]:
-        """Return composites uint8 (S, S, 3); None where this way is not for such a hole.
-
-        Args:
-            photos: uint8 (B, S, S, 3); what lies in the holes is not looked at.
-            holes: bool (B, S, S), true = hole.
-        """
-
-
-class BaselineFill:
-    """A baseline, photo by photo; see ``Fill``."""
-
-    def __init__(self, baseline: "Baseline") -> None:
-        self._baseline = baseline
-
-    def __call__(self, photos: np.ndarray, holes: np.ndarray) -> list[np.ndarray | None]:
-        return [self._baseline(photo, hole) for photo, hole in zip(photos, holes, strict=True)]
-
-
-# One photo uint8 (H, W, 3) and its hole, bool (H, W) → uint8 (H, W, 3), or None if not for it.
-Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
+# One photo uint8 (H, W, 3), whose hole is not looked at, and the hole, bool (H, W) → a composite
+# uint8 (H, W, 3), or None if this way is not for such a hole.
+Fill = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 _OPENCV_RADIUS = 3  # pixels around each one filled; as in OpenCV's own examples
 MAX_BIHARMONIC_PIXELS = 16_384
@@ -45,6 +25,20 @@ def fill_telea(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def fill_navier_stokes(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill along lines of equal brightness (Bertalmio et al. 2001), as OpenCV does."""
     return np.asarray(cv2.inpaint(photo, hole.astype(np.uint8), _OPENCV_RADIUS, cv2.INPAINT_NS))
+
+
+def fill_frequency_selective(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Continue frequencies block by block (Genser et al. 2018), as OpenCV's extra modules do."""
+    blue_first = np.ascontiguousarray(photo[..., ::-1])
+    result = np.zeros_like(blue_first)
+    valid = (~hole).astype(np.uint8)
+    cv2.xphoto.inpaint(blue_first, valid, result, cv2.xphoto.INPAINT_FSR_FAST)
+    return np.where(hole[..., np.newaxis], result[..., ::-1], photo)
+
+
+def fill_patchmatch(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fill with patches of the photo, no network before (Barnes et al. 2009)."""
+    return patchmatch(photo, hole)
 
 
 def fill_biharmonic(photo: np.ndarray, hole: np.ndarray) -> np.ndarray | None:
@@ -67,9 +61,29 @@ def fill_mean(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return result
 
 
-BASELINES: dict[str, Baseline] = {
+BASELINES: dict[str, Fill] = {
     "telea": fill_telea,
     "navier_stokes": fill_navier_stokes,
+    "fsr": fill_frequency_selective,
+    "patchmatch": fill_patchmatch,
     "biharmonic": fill_biharmonic,
     "mean": fill_mean,
 }
+OPENCV = ("telea", "navier_stokes", "fsr")
+
+
+def absent_baselines(names: Sequence[str]) -> dict[str, str]:
+    """Return why baselines cannot run here, of those that cannot, by name."""
+    reasons = {}
+    if not hasattr(cv2, "xphoto"):
+        reasons["fsr"] = (
+            "this OpenCV lacks its extra modules; pip install opencv-contrib-python-headless in "
+            "place of the other one"
+        )
+    try:
+        loaded = importlib.import_module("patchmatch").patchmatch_available
+    except ImportError:
+        loaded = False
+    if not loaded:
+        reasons["patchmatch"] = "its library cannot be loaded; pip install pypatchmatch"
+    return {name: reasons[name] for name in names if name in reasons}

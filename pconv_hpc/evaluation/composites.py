@@ -14,7 +14,8 @@ from pconv_hpc.erasing.mask_shaping import without_specks
 from pconv_hpc.errors import UsageError
 
 _MIN_AREA, _MAX_AREA = 0.03, 0.15  # of the photo
-_MARGIN = 1 / 8  # of the side: the object, its shadow and its dilated mask stay inside the photo
+# Of a photo that is not square, its side is that of a square of its area.
+_MARGIN = 1 / 8  # of the shorter side: object, shadow and dilated mask stay inside the photo
 _EDGE_BLUR = 1 / 256  # of the side: standard deviation of a silhouette's soft edge
 _SHADOW_STRENGTH = 0.5
 _SHADOW_FOOT = 0.15  # of the object's height: the part that touches the ground
@@ -29,9 +30,9 @@ class Composite:
     """A photo with a known background.
 
     Attributes:
-        picture: uint8 (S, S, 3), the background with the object on it.
-        background: uint8 (S, S, 3), what erasing should bring back.
-        silhouette: bool (S, S), where the object covers at least half of a pixel.
+        picture: uint8 (H, W, 3), the background with the object on it.
+        background: uint8 (H, W, 3), what erasing should bring back.
+        silhouette: bool (H, W), where the object covers at least half of a pixel.
     """
 
     picture: np.ndarray
@@ -51,43 +52,61 @@ def paste_object(
     farther than the object: both are what an exact mask leaves behind.
 
     Args:
-        background: uint8 (S, S, 3).
-        texture: uint8 (S, S, 3), the photo whose pixels the object shows.
+        background: uint8 (H, W, 3).
+        texture: uint8 (h, w, 3), the photo whose pixels the object shows: its middle, enlarged
+            where it is the smaller one.
         silhouettes: its outline is one of these, 3% to 15% of the photo.
         rng: decides which, where and how large.
 
     Raises:
         UsageError: the outlines are so fine that scaling leaves nothing of them.
     """
-    size = len(background)
-    area = size**2 * rng.uniform(_MIN_AREA, _MAX_AREA)
-    shape, opacity = _draw_object(silhouettes, rng, size, area)
+    height, width = background.shape[:2]
+    region = Region(height, width, round(min(height, width) * _MARGIN))
+    area = height * width * rng.uniform(_MIN_AREA, _MAX_AREA)
+    shape, opacity = _draw_object(silhouettes, rng, region, area)
     shadow = _SHADOW_STRENGTH * _contact_shadow(shape)
     ground = background * (1.0 - shadow[..., np.newaxis])
     alpha = opacity[..., np.newaxis]
-    picture = np.round(alpha * texture + (1.0 - alpha) * ground).astype(np.uint8)
+    covering = _cover(texture, (height, width))
+    picture = np.round(alpha * covering + (1.0 - alpha) * ground).astype(np.uint8)
     return Composite(picture, background, opacity >= 0.5)
 
 
+def _cover(texture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the middle of a photo, (H, W, 3); a smaller one is enlarged until it covers that."""
+    height, width = shape
+    factor = max(1.0, height / texture.shape[0], width / texture.shape[1])
+    if factor > 1:
+        sides = (
+            max(width, round(texture.shape[1] * factor)),
+            max(height, round(texture.shape[0] * factor)),
+        )
+        texture = np.asarray(Image.fromarray(texture).resize(sides, Image.Resampling.BICUBIC))
+    top, left = (texture.shape[0] - height) // 2, (texture.shape[1] - width) // 2
+    return texture[top : top + height, left : left + width]
+
+
 def _draw_object(
-    silhouettes: Silhouettes, rng: np.random.Generator, size: int, area: float
+    silhouettes: Silhouettes, rng: np.random.Generator, region: Region, area: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return where an object is, (S, S), and how much of each pixel it covers."""
+    """Return where an object is, (H, W), and how much of each pixel it covers."""
     for _ in range(_MAX_DRAWS):
         # no specks: mask shaping would drop them, and no method could erase them
-        shape = without_specks(silhouettes.draw(rng, Region(size, round(size * _MARGIN)), area))
-        opacity = ndimage.gaussian_filter(shape.astype(np.float32), max(0.7, size * _EDGE_BLUR))
+        shape = without_specks(silhouettes.draw(rng, region, area))
+        blur = max(0.7, region.side * _EDGE_BLUR)
+        opacity = ndimage.gaussian_filter(shape.astype(np.float32), blur)
         if (opacity >= 0.5).any():
             return shape, opacity
     raise UsageError(
         f"--objects-from: {_MAX_DRAWS} objects in a row had outlines so fine (nets, fences) that "
-        f"nothing was left of them on photos of {size} x {size} pixels; expected solid objects: "
-        "name others, or a larger --size"
+        f"nothing was left of them on a photo of {region.width} x {region.height} pixels; expected "
+        "solid objects: name others, or a larger --size"
     )
 
 
 def _contact_shadow(shape: np.ndarray) -> np.ndarray:
-    """Return how much of the light each pixel of the ground lacks, float (S, S) in [0, 1]."""
+    """Return how much of the light each pixel of the ground lacks, float (H, W) in [0, 1]."""
     rows = np.flatnonzero(shape.any(axis=1))
     height = len(rows)
     foot = shape.copy()

@@ -10,17 +10,19 @@ from pconv_hpc.evaluation.baselines import BASELINES
 from pconv_hpc.evaluation.ghost_error import GhostError
 from pconv_hpc.evaluation.hole_error import HoleError
 from pconv_hpc.evaluation.measure import Measurement, erase_masks
+from pconv_hpc.evaluation.views import view_of
 
 _Error = TypeVar("_Error")
 
 _HOLE_GRAY = 128
+_SIDE = 256  # of what is shown of a photo, pixels
 _SHOWN_BASELINE = "telea"
 _SHOWN_SHAPE = "dilate"  # the one that tools/segment.py makes unless told otherwise
 
 
 @dataclass(frozen=True)
 class Example:
-    """Pictures uint8 (S, S, 3) side by side, by caption, and what they show."""
+    """Pictures uint8 (h, w, 3) side by side, by caption, and what they show."""
 
     title: str
     pictures: Mapping[str, np.ndarray]
@@ -36,12 +38,13 @@ def hole_examples(
         ranked = sorted(own, key=lambda error: error.l1)
         for rank, error in _best_median_worst(ranked):
             truth = measurement.photos.photo(error.photo)
-            hole = measurement.holes(error.photo)[error.number].hole
+            holes = measurement.holes(error.photo, truth.shape[:2])
+            hole = holes[error.number].hole
             examples.append(
                 Example(
                     f"{masks}, {rank}: {error.key}, {error.hole_ratio:.0%} hole, L1 "
                     f"{error.l1:.4f}, PSNR {error.psnr:.2f} dB",
-                    {**_filled(measurement, truth, hole, method), "truth": truth},
+                    _around(hole, {**_filled(measurement, truth, hole, method), "truth": truth}),
                 )
             )
     return examples
@@ -65,7 +68,7 @@ def ghost_examples(
             Example(
                 f"{rank}: {error.key}, of the outline {error.outline_visible:.0%} visible, of the "
                 f"hole's rim {error.rim_visible:.0%}, L1 {error.l1:.4f}",
-                {"before": composite.picture, **filled, "truth": truth},
+                _around(hole, {"before": composite.picture, **filled, "truth": truth}),
             )
         )
     return examples
@@ -78,6 +81,11 @@ def _best_median_worst(ranked: Sequence[_Error]) -> list[tuple[str, _Error]]:
     return [(name, ranked[place]) for name, place in places.items()]
 
 
+def _around(hole: np.ndarray, pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    view = view_of(hole, _SIDE)
+    return {caption: picture[view] for caption, picture in pictures.items()}
+
+
 def _filled(
     measurement: Measurement, photo: np.ndarray, hole: np.ndarray, judged: str
 ) -> dict[str, np.ndarray]:
@@ -86,7 +94,7 @@ def _filled(
     for method, fill in measurement.methods.items():
         if method in BASELINES and method not in (judged, _SHOWN_BASELINE):
             continue
-        [result] = fill(photo[np.newaxis], hole[np.newaxis])
+        result = fill(photo, hole)
         if result is not None:
             pictures[method] = result
     return pictures

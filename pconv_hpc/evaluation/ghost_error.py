@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pconv_hpc.evaluation.hole_error import mean_of
 
@@ -15,6 +15,7 @@ GHOST_FIGURES = (
     "outline_visible",
     "rim_residue",
     "rim_visible",
+    "seconds",
 )
 
 
@@ -32,6 +33,7 @@ class GhostError:
         lpips: of the whole photo; None without its weights.
         outline_residue, outline_visible: along the object's silhouette, see ``ghosting``.
         rim_residue, rim_visible: along the rim of the hole.
+        seconds: that filling took, wall clock; what alone differs from run to run.
     """
 
     photo: int
@@ -46,6 +48,7 @@ class GhostError:
     outline_visible: float
     rim_residue: float
     rim_visible: float
+    seconds: float = field(compare=False)
 
     @property
     def visible(self) -> float:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from skimage.metrics import structural_similarity
@@ -11,10 +11,13 @@ from pconv_hpc.data.mask_drawing import BIN_EDGES
 
 Border = str
 BORDERS: tuple[Border, ...] = ("any", "clear", "touching")
-FIGURES = ("l1", "psnr", "ssim", "lpips")
+FIGURES = ("l1", "psnr", "ssim", "lpips", "texture", "seconds")
+MEDIANS = ("texture", "photo_texture")  # a ratio's mean would be of the few large ones
 BIN_NAMES = tuple(f"{low:.0%}–{high:.0%}" for low, high in itertools.pairwise(BIN_EDGES))
 ALL_BINS = "all"
 _MAX_PSNR_DB = 100.0
+_SSIM_RADIUS = 5  # of the Gaussian window
+_SSIM_PIXELS = 1 << 21  # at once; each takes about 200 bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class MeasuredHole:
     number: int
     hole_ratio: float
     touches_border: bool
+    photo_texture: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,13 @@ class HoleError:
         masks: the kind of mask; ``number``: of the measurement, the same for all methods.
         hole_ratio: share of hole pixels.
         touches_border: whether the hole reaches the photo's border.
+        photo_texture: of the photo itself, see ``texture``; None in holes that are all rim.
         l1: mean absolute error over the hole's pixels.
         psnr: of the whole photo, dB, at most 100.
         ssim: of the whole photo (Wang et al. 2004, Gaussian window, scikit-image).
         lpips: of the whole photo (Zhang et al. 2018); None without its weights.
+        texture: energy of texture in the hole over that around it, see ``texture``.
+        seconds: that filling took, wall clock; what alone differs from run to run.
     """
 
     photo: int
@@ -51,10 +58,13 @@ class HoleError:
     number: int
     hole_ratio: float
     touches_border: bool
+    photo_texture: float | None
     l1: float
     psnr: float
     ssim: float
     lpips: float | None
+    texture: float | None
+    seconds: float = field(compare=False)
 
 
 def hole_l1(truth: np.ndarray, result: np.ndarray, hole: np.ndarray) -> float:
@@ -69,7 +79,22 @@ def psnr_db(truth: np.ndarray, result: np.ndarray) -> float:
 
 
 def ssim(truth: np.ndarray, result: np.ndarray) -> float:
-    """Return the structural similarity of float (H, W, 3) in [0, 1], sides of at least 11."""
+    """Return the structural similarity of float (H, W, 3) in [0, 1], sides of at least 11.
+
+    Large photos are taken in strips, which changes nothing but the memory it needs.
+    """
+    height, width = truth.shape[:2]
+    inner = height - 2 * _SSIM_RADIUS  # rows whose windows lie within the photo
+    step = max(1, _SSIM_PIXELS // width)
+    total = 0.0
+    for start in range(0, inner, step):
+        rows = min(step, inner - start)
+        strip = slice(start, start + rows + 2 * _SSIM_RADIUS)
+        total += rows * _mean_similarity(truth[strip], result[strip])
+    return total / inner
+
+
+def _mean_similarity(truth: np.ndarray, result: np.ndarray) -> float:
     return float(
         structural_similarity(
             truth,
@@ -106,7 +131,8 @@ def rows_by_hole_ratio(
     Returns:
         A row for each kind of masks, method, border and bin that has holes: ``masks``, ``method``,
         ``border`` (any; clear of it; touching it), ``hole`` (the bin), ``photos`` and ``holes``
-        (how many different ones), and the means of ``FIGURES``.
+        (how many different ones), and the means of ``FIGURES``, of texture the medians, also of
+        the photos themselves (``photo_texture``).
     """
     rows: list[dict[str, object]] = []
     methods = list(dict.fromkeys(error.method for error in errors))
@@ -126,16 +152,23 @@ def rows_by_hole_ratio(
                     "hole": name,
                     "photos": len({error.photo for error in own}),
                     "holes": len(places),
-                    **{figure: mean_of(own, figure) for figure in FIGURES},
+                    **{figure: mean_of(own, figure) for figure in (*FIGURES, "photo_texture")},
                 }
             )
     return rows
 
 
 def mean_of(errors: Sequence[object], figure: str) -> float | None:
-    """Return the mean of an attribute, to six digits; None where it was not measured."""
+    """Return the mean of an attribute, to six digits; None where it was not measured.
+
+    Of texture it is the median, over the holes that have one.
+    """
     values = [getattr(error, figure) for error in errors]
-    return None if None in values else float(f"{np.mean(values):.6g}")
+    if figure in MEDIANS:
+        values = [value for value in values if value is not None]
+    if not values or None in values:
+        return None
+    return float(f"{np.median(values) if figure in MEDIANS else np.mean(values):.6g}")
 
 
 def _bins(holes: Sequence[MeasuredHole]) -> Iterator[tuple[str, list[MeasuredHole]]]:

@@ -3,86 +3,122 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from pconv_hpc.data.disk import writing
-from pconv_hpc.data.mask_bank import MaskBank, draw_bank
-from pconv_hpc.data.mask_drawing import STYLES
-from pconv_hpc.data.mask_variation import MaskVariation
-from pconv_hpc.errors import UsageError
-from pconv_hpc.mpi import World
+from pconv_hpc.data.decode import ImageError
+from pconv_hpc.data.mask_bank import MaskBank
+from pconv_hpc.data.mask_drawing import NUM_BINS, STYLES, MaskPlan, draw_mask
+from pconv_hpc.data.silhouettes import Silhouettes
+from pconv_hpc.errors import PconvError, UsageError
 
-_NUM_MASKS = 600  # a hundred in each bin
+_MASKS_OF_BIN = 100  # that are chosen from
 
 
-@dataclass(frozen=True)
-class MaskKind:
-    """Masks of one style out of one bank; each measurement takes one of them."""
+class MaskKind(Protocol):
+    """Masks of one kind; each measurement takes one of them.
 
-    name: str
-    source: str
-    bank: MaskBank
-    candidates: tuple[np.ndarray, ...]  # indices into the bank, of each bin that it has
+    Attributes:
+        name: of the kind.
+        source: where they are from, in words.
+        fingerprint: SHA-256 of the bank they are from; None where they are drawn.
+    """
 
-    def hole(self, number: int, *, size: int, seed: int) -> np.ndarray:
-        """Return the hole of measurement ``number``, bool (size, size), true = hole.
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str | None: ...
+
+    def hole(self, number: int, *, shape: tuple[int, int]) -> np.ndarray:
+        """Return the hole of measurement ``number``, bool (H, W), true = hole.
 
         Measurements in a row take the bins of hole ratios in turn; which mask of the bin follows
         from the seed and the number alone.
+
+        Raises:
+            ImageError: no such mask can be drawn on a photo of that shape.
+            UsageError: the bank's mask has no hole or nothing else at that shape.
         """
+
+
+@dataclass(frozen=True)
+class DrawnKind:
+    """Masks drawn at the photo's size; see ``MaskKind``."""
+
+    name: str
+    silhouettes: Silhouettes
+    seed: int
+    source: str = "drawn at each photo's size"
+    fingerprint: str | None = None
+
+    def hole(self, number: int, *, shape: tuple[int, int]) -> np.ndarray:
+        plan = MaskPlan(size=max(shape), seed=self.seed, style_weights={self.name: 1.0})
+        choice = int(np.random.default_rng([self.seed, number]).integers(_MASKS_OF_BIN))
+        index = choice * NUM_BINS + number % NUM_BINS
+        try:
+            return np.asarray(draw_mask(plan, self.silhouettes, index, shape=shape) == 0)
+        except UsageError:
+            raise
+        except PconvError as error:  # a photo may be too narrow for holes that large
+            raise ImageError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class BankKind:
+    """Masks of one style out of one bank, scaled to the photo's sides; see ``MaskKind``."""
+
+    name: str
+    bank: MaskBank
+    candidates: tuple[np.ndarray, ...]  # indices into the bank, of each bin that it has
+    seed: int
+
+    @property
+    def source(self) -> str:
+        return str(self.bank.path)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.bank.fingerprint
+
+    def hole(self, number: int, *, shape: tuple[int, int]) -> np.ndarray:
         candidates = self.candidates[number % len(self.candidates)]
-        index = np.random.default_rng([seed, number]).integers(len(candidates))
-        masks = self.bank.valid_masks(candidates[[index]])
-        return np.asarray(MaskVariation(self.bank.size, size, 0.0).centre(masks)[0] == 0)
+        index = np.random.default_rng([self.seed, number]).integers(len(candidates))
+        [valid] = self.bank.valid_masks(candidates[[index]])
+        rows, columns = (np.arange(side) * self.bank.size // side for side in shape)
+        hole = np.asarray(valid[np.ix_(rows, columns)] == 0)
+        if hole.all() or not hole.any():
+            raise UsageError(
+                f"{self.bank.path}: mask {candidates[index]} is all hole or all valid on a photo "
+                f"of {shape[1]} x {shape[0]} pixels; draw another bank with tools/make_masks.py"
+            )
+        return hole
 
 
-def open_mask_kinds(
-    names: Sequence[str],
-    out_dir: Path,
-    *,
-    size: int,
-    seed: int,
-    objects_from: Path,
-    world: World,
-) -> list[MaskKind]:
-    """Open the masks that ``names`` stand for. All ranks call this; rank 0 draws.
+def open_mask_kinds(names: Sequence[str], *, seed: int, silhouettes: Silhouettes) -> list[MaskKind]:
+    """Open the masks that ``names`` stand for.
 
     Args:
         names: ``strokes``, ``boxes``, ``objects``, or the path of a mask bank, which stands for
             every style in it; each once. Kinds of a bank begin with its file's name, with all of
             its path where two banks' files have the same name.
-        out_dir: where banks are drawn, ``masks_strokes.h5`` and so on.
-        size: side of the photos, pixels.
-        seed: of what is drawn.
-        objects_from: silhouettes for ``objects``, see ``draw_bank``.
-        world: the ranks.
+        seed: of what is drawn, and of the choice.
+        silhouettes: for ``objects``.
 
     Raises:
-        UsageError: a bank is missing, damaged or too small, or is another one than would be drawn,
-            or masks are named twice.
-        PconvError: a bank cannot be written.
+        UsageError: a bank is missing or damaged, or masks are named twice.
     """
     bank_names = _bank_names(names)
-    kinds = []
+    kinds: list[MaskKind] = []
     for name in names:
         if name in STYLES:
-            path = out_dir / f"masks_{name}.h5"
-            if world.is_first:
-                with writing(path):
-                    draw_bank(
-                        path,
-                        num_masks=_NUM_MASKS,
-                        size=size,
-                        style_weights={name: 1.0},
-                        objects_from=objects_from if name == "objects" else None,
-                        seed=seed,
-                        show_progress=True,
-                    )
-            world.barrier()
-            kinds += _kinds_of(MaskBank(path), size, prefix="")
+            kinds.append(DrawnKind(name, silhouettes, seed))
         else:
-            kinds += _kinds_of(_open_bank(Path(name)), size, prefix=f"{bank_names[name]}: ")
+            kinds += _kinds_of(_open_bank(Path(name)), seed, prefix=f"{bank_names[name]}: ")
     return kinds
 
 
@@ -105,12 +141,7 @@ def _open_bank(path: Path) -> MaskBank:
     return MaskBank(path)
 
 
-def _kinds_of(bank: MaskBank, size: int, *, prefix: str) -> list[MaskKind]:
-    if bank.size < size:
-        raise UsageError(
-            f"{bank.path}: its masks have {bank.size} pixels a side, fewer than --size {size}; "
-            "draw another with tools/make_masks.py"
-        )
+def _kinds_of(bank: MaskBank, seed: int, *, prefix: str) -> list[BankKind]:
     kinds = []
     for style in np.unique(bank.styles):
         of_style = bank.styles == style
@@ -118,6 +149,5 @@ def _kinds_of(bank: MaskBank, size: int, *, prefix: str) -> list[MaskKind]:
             np.flatnonzero(of_style & (bank.bins == number))
             for number in np.unique(bank.bins[of_style])
         )
-        name = f"{prefix}{bank.style_names[style]}"
-        kinds.append(MaskKind(name, str(bank.path), bank, candidates))
+        kinds.append(BankKind(f"{prefix}{bank.style_names[style]}", bank, candidates, seed))
     return kinds

@@ -14,18 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pconv_hpc.evaluation.hole_error import ALL_BINS, BIN_NAMES
+from pconv_hpc.evaluation.tables import FIGURE_LABELS
 
-FIGURE_LABELS = {
-    "l1": "L1 in holes",
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
-    "hole_ratio": "hole",
-    "outline_residue": "outline residue",
-    "outline_visible": "outline visible",
-    "rim_residue": "rim residue",
-    "rim_visible": "rim visible",
-}
 Rows = Sequence[dict[str, object]]
 
 

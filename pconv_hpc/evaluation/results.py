@@ -13,7 +13,7 @@ from pconv_hpc.evaluation.hole_error import BORDERS, HoleError, rows_by_hole_rat
 from pconv_hpc.evaluation.measure import PhotoErrors
 
 FORMAT = "pconv_hpc evaluation"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RESULTS_NAME = "results.json"
 
 

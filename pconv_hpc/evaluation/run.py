@@ -1,39 +1,37 @@
 """An evaluation from beginning to end: opened, measured on all ranks, written by the first."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from pconv_hpc.atomic import sha256_of
 from pconv_hpc.data.disk import writing
+from pconv_hpc.data.mask_drawing import MAX_SIZE
 from pconv_hpc.data.sampler import rank_slice
 from pconv_hpc.data.silhouettes import Silhouettes
-from pconv_hpc.errors import Interrupted, UsageError
-from pconv_hpc.evaluation.baselines import (
-    BASELINES,
-    BaselineFill,
-    Fill,
-)
+from pconv_hpc.errors import UsageError
+from pconv_hpc.evaluation.baselines import BASELINES, Fill, absent_baselines
 from pconv_hpc.evaluation.composites import write_figures
+from pconv_hpc.evaluation.contact_sheet import write_pages
 from pconv_hpc.evaluation.evaluation_report import write_report
 from pconv_hpc.evaluation.lpips_weights import NPZ_NAME
 from pconv_hpc.evaluation.mask_kinds import MaskKind, open_mask_kinds
 from pconv_hpc.evaluation.measure import Measurement, PhotoErrors
-from pconv_hpc.evaluation.photos import Photos, open_photos
+from pconv_hpc.evaluation.photos import MIN_SIDE, Photos, open_photos
 from pconv_hpc.evaluation.results import RESULTS_NAME, Results
+from pconv_hpc.evaluation.tables import MARKDOWN_NAME, write_markdown
+from pconv_hpc.inpainting.detail import DETAILS, Detail
 from pconv_hpc.mpi import World
 
 if TYPE_CHECKING:
     from pconv_hpc.evaluation.lpips import LPIPS
-    from pconv_hpc.evaluation.network_fill import FillMode, NetworkFill
+    from pconv_hpc.evaluation.network_fill import FillMode, Network
 
 REPORT_NAME = "report.html"
-MIN_SIZE = 32  # LPIPS and SSIM need that much
-DEFAULT_SIZE = 256
+DEFAULT_MAX_SIDE = 4096
 DEFAULT_LPIPS = Path("weights") / NPZ_NAME
 
 
@@ -48,17 +46,21 @@ class EvaluationSettings:
         baselines: names of ``baselines.BASELINES``.
         masks: see ``mask_kinds.open_mask_kinds``.
         objects_from: silhouette file or folder of mask PNGs; None draws figures.
-        size: side that photos are brought to, pixels; None takes what the first network was
+        size: side of the squares that photos are cut to, pixels; None leaves them at their own
+            size, but for the fill ``one-pass``, which takes what the first network was trained at.
+        max_side: of photos at their own size, pixels; larger ones are scaled down.
+        working_size: what networks are given by the fill ``erase``; None takes what each was
             trained at.
-        working_size: what networks are given by the fill ``erase``; None takes ``size``.
-        fill: see ``network_fill.NetworkFill``.
+        fill: ``erase`` as ``tools/inpaint.py`` does, or ``one-pass`` as in training.
+        detail: of the fill ``erase``, each compared with the others; None takes all.
         lpips: see ``lpips_weights.read_lpips_arrays``; empty takes ``weights/lpips_alexnet.npz``
             where it is.
         num_photos: at most.
         masks_per_photo: of each kind.
         num_ghost_photos: photos on which an object is pasted and erased, at most.
+        num_sheet_photos: of the first photos, on the contact sheet.
         seed: of all choices.
-        batch_size: pictures that networks are given at once.
+        batch_size: parts of a photo that networks are given at once.
     """
 
     images: Path
@@ -68,12 +70,15 @@ class EvaluationSettings:
     masks: Sequence[str]
     objects_from: Path | None = None
     size: int | None = None
+    max_side: int = DEFAULT_MAX_SIDE
     working_size: int | None = None
     fill: "FillMode" = "erase"
+    detail: "Sequence[Detail] | None" = None
     lpips: Sequence[Path] = ()
-    num_photos: int = 1000
+    num_photos: int = 100
     masks_per_photo: int = 1
-    num_ghost_photos: int = 100
+    num_ghost_photos: int = 20
+    num_sheet_photos: int = 16
     seed: int = 0
     batch_size: int = 8
 
@@ -91,27 +96,23 @@ def evaluate(
     Raises:
         UsageError: something cannot be used as it is.
         PconvError: something cannot be written.
-        Interrupted: ``should_stop`` said so between two photos.
+        Interrupted: ``should_stop`` said so between two holes.
     """
-    if settings.working_size and settings.fill == "one-pass":
-        raise UsageError(
-            f"--working-size {settings.working_size}: --fill one-pass gives networks whole photos; "
-            "leave it out, or name --size"
-        )
+    _check(settings)
     networks = _load_networks(settings)
-    size = settings.size or _trained_size(networks) or DEFAULT_SIZE
-    if size < MIN_SIZE or not 0 <= settings.seed < 2**63:
-        raise UsageError(
-            f"size {size}, seed {settings.seed}: expected at least {MIN_SIZE} pixels, and a seed "
-            "that is not negative"
-        )
-    for network in networks.values():
-        network.work_at(settings.working_size or size)
-    methods = _methods(settings, networks)
+    size = settings.size
+    if settings.fill == "one-pass" and networks:
+        size = size or networks[0].working_size
+    absent = absent_baselines(settings.baselines)
+    methods = _methods(settings, networks, absent)
+    if world.is_first:
+        for name, reason in absent.items():
+            _say(f"{name}: left out, {reason}")
     lpips = _load_lpips(settings, world)
     photos = open_photos(
         settings.images,
         size=size,
+        max_side=settings.max_side,
         num_photos=settings.num_photos,
         seed=settings.seed,
         world=world,
@@ -123,80 +124,88 @@ def evaluate(
             if settings.objects_from is None:
                 write_figures(objects_from, seed=settings.seed)
     world.barrier()
-    kinds = open_mask_kinds(
-        settings.masks,
-        settings.out,
-        size=size,
-        seed=settings.seed,
-        objects_from=objects_from,
-        world=world,
-    )
+    silhouettes = Silhouettes.from_path(objects_from, seed=settings.seed)
+    kinds = open_mask_kinds(settings.masks, seed=settings.seed, silhouettes=silhouettes)
     measurement = Measurement(
         photos,
         methods,
         kinds,
         masks_per_photo=settings.masks_per_photo,
-        silhouettes=Silhouettes.from_path(objects_from, seed=settings.seed),
+        silhouettes=silhouettes,
         num_ghost_photos=settings.num_ghost_photos,
+        num_sheet_photos=settings.num_sheet_photos,
         lpips=lpips,
         seed=settings.seed,
-        batch_size=settings.batch_size,
+        should_stop=should_stop,
     )
     if world.is_first:  # an older one would say that this evaluation is complete
         with writing(settings.out / RESULTS_NAME):
             (settings.out / RESULTS_NAME).unlink(missing_ok=True)
-    parts = world.gather(_measure_part(measurement, world, should_stop))
+    parts = world.gather(_measure_part(measurement, world))
     if parts is None:
         return None
-    conditions = _conditions(settings, photos, kinds, [*methods], has_lpips=lpips is not None)
-    results = Results.of([errors for part in parts for errors in part], conditions)
-    write_report(settings.out / REPORT_NAME, results, measurement)
+    found = [errors for part in parts for errors in part]
+    conditions = {
+        **_conditions(settings, photos, kinds, [*methods], has_lpips=lpips is not None),
+        "image_size": size,
+        "networks": {network.name: network.describe() for network in networks},
+        "absent": absent,
+        "objects_sha256": silhouettes.fingerprint(),
+    }
+    results = Results.of(found, conditions)
     with writing(settings.out):
+        rows = [errors.sheet for errors in found if errors.sheet is not None]
+        sheets = write_pages(settings.out, rows)
+        write_report(settings.out / REPORT_NAME, results, measurement, sheets)
+        write_markdown(settings.out / MARKDOWN_NAME, results)
         results.write(settings.out)
     return results
 
 
-def _measure_part(
-    measurement: Measurement, world: World, should_stop: Callable[[], bool]
-) -> list[PhotoErrors]:
+def _check(settings: EvaluationSettings) -> None:
+    """Raise ``UsageError`` if settings contradict each other or are out of range."""
+    if settings.fill == "one-pass":
+        for name, value in (("working-size", settings.working_size), ("detail", settings.detail)):
+            if value is not None:
+                raise UsageError(
+                    f"--{name} {value}: --fill one-pass gives networks whole photos and takes what "
+                    "they return; leave it out"
+                )
+    if (settings.size or MIN_SIDE) < MIN_SIDE or not 0 <= settings.seed < 2**63:
+        raise UsageError(
+            f"size {settings.size}, seed {settings.seed}: expected at least {MIN_SIDE} pixels, and "
+            "a seed that is not negative"
+        )
+    if not MIN_SIDE <= settings.max_side <= MAX_SIZE:
+        raise UsageError(
+            f"--max-side {settings.max_side}: expected {MIN_SIDE} to {MAX_SIZE} pixels, for which "
+            "masks can be drawn"
+        )
+
+
+def _measure_part(measurement: Measurement, world: World) -> list[PhotoErrors]:
     own = rank_slice(measurement.photos.num_photos, world.rank, world.size)
-    found = []
-    numbers = range(own.start, own.stop)
-    for number in tqdm(numbers, "measuring photos", disable=not world.is_first):
-        if should_stop():
-            raise Interrupted("stopped before the end; the same command starts over")
-        found.append(measurement.measure(number))
-    return found
+    numbers = tqdm(range(own.start, own.stop), "measuring photos", disable=not world.is_first)
+    return [measurement.measure(number) for number in numbers]
 
 
-def _load_networks(settings: EvaluationSettings) -> "dict[str, NetworkFill]":
-    """Return the networks by name: ``network`` if there is one, else what tells them apart."""
+def _load_networks(settings: EvaluationSettings) -> "list[Network]":
     if not settings.weights:
-        return {}
-    from pconv_hpc.evaluation.network_fill import NetworkFill
+        return []
+    from pconv_hpc.evaluation.network_fill import load_networks
 
-    names = ["network"]
-    if len(settings.weights) > 1:
-        names = [path.parent.name if path.is_file() else path.name for path in settings.weights]
-    if len(set(names)) < len(names) or not set(names).isdisjoint(BASELINES):
-        names = [str(path) for path in settings.weights]
-    if len(set(names)) < len(names):
-        raise UsageError(f"--weights {' '.join(names)}: names the same network twice")
-    return {
-        name: NetworkFill(path, batch_size=settings.batch_size, mode=settings.fill)
-        for name, path in zip(names, settings.weights, strict=True)
-    }
+    return load_networks(
+        settings.weights, working_size=settings.working_size, batch_size=settings.batch_size
+    )
 
 
-def _trained_size(networks: "dict[str, NetworkFill]") -> int | None:
-    return next((network.trained_size for network in networks.values()), None)
-
-
-def _methods(settings: EvaluationSettings, networks: "dict[str, NetworkFill]") -> dict[str, Fill]:
-    methods: dict[str, Fill] = {
-        **networks,
-        **{name: BaselineFill(BASELINES[name]) for name in settings.baselines},
-    }
+def _methods(
+    settings: EvaluationSettings, networks: "Sequence[Network]", absent: Mapping[str, str]
+) -> dict[str, Fill]:
+    methods: dict[str, Fill] = {}
+    for network in networks:
+        methods |= network.methods(settings.fill, settings.detail or DETAILS)
+    methods |= {name: BASELINES[name] for name in settings.baselines if name not in absent}
     if not methods:
         raise UsageError("nothing to evaluate: name --weights, or at least one of --baselines")
     return methods
@@ -230,31 +239,13 @@ def _conditions(
 ) -> dict[str, Any]:
     return {
         "images": str(settings.images),
-        "image_size": photos.size,
         "order": photos.order,
+        "max_side": settings.max_side,
         "seed": settings.seed,
         "methods": list(methods),
-        "networks": _describe_networks(settings, methods),
         "fill": settings.fill,
-        "working_size": settings.working_size or photos.size,
-        "masks": {
-            kind.name: {"bank": kind.source, "sha256": kind.bank.fingerprint} for kind in kinds
-        },
+        "masks": {kind.name: {"from": kind.source, "sha256": kind.fingerprint} for kind in kinds},
         "masks_per_photo": settings.masks_per_photo,
         "objects_from": str(settings.objects_from or "drawn figures"),
         "has_lpips": has_lpips,
-    }
-
-
-def _describe_networks(settings: EvaluationSettings, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the file of each network, and which it was: files of that name may be replaced."""
-    if not settings.weights:
-        return {}
-    from pconv_hpc.model.find_weights import find_weights
-
-    names = list(methods)[: len(settings.weights)]
-    files = [find_weights(path).path for path in settings.weights]
-    return {
-        name: {"weights": str(file), "sha256": sha256_of(file)}
-        for name, file in zip(names, files, strict=True)
     }

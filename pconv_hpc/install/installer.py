@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pconv_hpc.install import builds, mmcv, system, wheel_cache
+from pconv_hpc.install import builds, opencv, system, wheel_cache
 from pconv_hpc.install.builds import Build, select_builds
 from pconv_hpc.install.commands import Logged, locked, say, step
 from pconv_hpc.install.environment import Environment, Stamp
@@ -156,7 +156,7 @@ class Installer:
         with tempfile.TemporaryDirectory(prefix="pconv-install-") as temporary:
             pip_install = self._pip_install(Path(temporary))
             with step("Build tools", expected="20 seconds"):
-                self._install_build_tools(pip_install, Path(temporary), extras)
+                self._install_build_tools(pip_install, Path(temporary))
             size = "4 minutes, 1.5 GB" if "segment" in extras else "2 minutes, 1 GB"
             with step("Python packages", expected=f"about {size}"):
                 self._install_packages(pip_install, extras)
@@ -181,14 +181,12 @@ class Installer:
             constraints.write_text("\n".join([*BUILD_TOOLS, *ranges]) + "\n")
         return self.environment.pip("install", "--no-build-isolation", "--constraint", constraints)
 
-    def _install_build_tools(
-        self, pip_install: list[str | Path], folder: Path, extras: Set[str]
-    ) -> None:
+    def _install_build_tools(self, pip_install: list[str | Path], folder: Path) -> None:
         # Two commands: the first may replace pip itself, and setuptools must be there for the rest.
         self.logged.run([*pip_install, *BUILD_TOOLS], log="build-tools")
-        if "segment" in extras:  # before anything asks for the package it stands for
-            stand_in = mmcv.write_opencv_stand_in(folder)
-            self.logged.run([*pip_install, "--no-deps", stand_in], log="build-tools")
+        # Before anything asks for the packages they stand for; one of an earlier version goes.
+        stand_ins = opencv.write_stand_ins(folder)
+        self.logged.run([*pip_install, "--no-deps", *stand_ins], log="build-tools")
 
     def _install_packages(self, pip_install: list[str | Path], extras: Set[str]) -> None:
         mpi = self._mpi(extras)

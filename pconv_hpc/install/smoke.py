@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pconv_hpc import cli
 from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.install import opencv
 
 
 def _import_all(*modules: str) -> str:
@@ -24,7 +25,18 @@ def _import_all(*modules: str) -> str:
 
 def _check_core() -> str:
     _import_all("h5py", "imagecodecs", "matplotlib", "numpy", "PIL", "skimage", "tifffile", "tqdm")
+    _check_opencv()
+    if not importlib.import_module("patchmatch").patchmatch_available:
+        raise PconvError("pypatchmatch's library cannot be loaded: remove .venv, then again")
     return f"{_import_all('scipy.ndimage', 'yaml', 'keras')}, {_import_all('tensorflow')}"
+
+
+def _check_opencv() -> None:
+    for name in opencv.STOOD_FOR:
+        if metadata.version(name) != opencv.STAND_IN_VERSION:
+            raise PconvError(f"{name} lies over {opencv.PACKAGE}: remove .venv, then again")
+    if not hasattr(importlib.import_module("cv2"), "xphoto"):
+        raise PconvError("cv2 lacks its extra modules: remove .venv, then again")
 
 
 def _loaded_mpi_libraries() -> set[Path]:
@@ -53,8 +65,6 @@ def _check_train() -> str:
 
 
 def _check_segment() -> str:
-    if not metadata.version("opencv-python").endswith("+headless"):
-        raise PconvError("opencv-python lies over opencv-python-headless: remove .venv, then again")
     torch = importlib.import_module("torch")
     nms = importlib.import_module("mmcv.ops").nms
     boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 20.0, 29.0, 29.0]])

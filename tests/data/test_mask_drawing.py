@@ -34,6 +34,23 @@ def test_every_mask_lies_in_its_bin(style: str, size: int, silhouettes: Silhouet
         assert low < 1 - mask.mean() <= high
 
 
+@pytest.mark.parametrize("shape", [(48, 120), (200, 100)])
+@pytest.mark.parametrize("style", STYLES)
+def test_masks_of_any_shape_lie_in_their_bin_too(
+    style: str, shape: tuple[int, int], silhouettes: Silhouettes
+) -> None:
+    plan = MaskPlan(size=max(shape), seed=1, style_weights={style: 1})
+    margin = round(min(shape) * 50 / 512)
+    for index in range(4 * NUM_BINS):
+        mask = draw_mask(plan, silhouettes, index, shape=shape)
+        assert mask.shape == shape
+        low, high = BIN_EDGES[plan.bin(index) : plan.bin(index) + 2]
+        assert low < 1 - mask.mean() <= high
+        if plan.keeps_clear_of_border(index):
+            mask[margin:-margin, margin:-margin] = 1
+            assert mask.all()
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_half_of_the_small_holes_keep_clear_of_the_border(
     style: str, silhouettes: Silhouettes

@@ -90,7 +90,7 @@ def test_an_object_lies_in_its_region(margin: int, area: float, tmp_path: Path) 
     silhouettes = Silhouettes.from_folder(make_mask_folder(tmp_path / "masks"), seed=0)
     rng = np.random.default_rng(0)
     for _ in range(20):
-        hole = silhouettes.draw(rng, Region(128, margin), area)
+        hole = silhouettes.draw(rng, Region.square(128, margin), area)
         assert hole.shape == (128, 128)
         assert hole.dtype == np.bool_
         inner = np.zeros_like(hole)
@@ -102,7 +102,7 @@ def test_an_object_has_about_the_wanted_area_and_keeps_its_shape(tmp_path: Path)
     draw_figure().save(tmp_path / "figure.png")
     silhouettes = Silhouettes.from_folder(tmp_path, seed=0)
     rng = np.random.default_rng(1)
-    holes = [silhouettes.draw(rng, Region(256, 25), 4000.0) for _ in range(20)]
+    holes = [silhouettes.draw(rng, Region.square(256, 25), 4000.0) for _ in range(20)]
     areas = [hole.sum() for hole in holes]
     assert np.mean(areas) == pytest.approx(4000, rel=0.25)
     assert len({hole.tobytes() for hole in holes}) == 20

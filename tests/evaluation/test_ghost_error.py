@@ -19,6 +19,7 @@ ERROR = GhostError(
     outline_visible=0.25,
     rim_residue=1.0,
     rim_visible=0.75,
+    seconds=0.5,
 )
 
 

@@ -141,6 +141,20 @@ def test_outlines_of_which_scaling_leaves_nothing_are_drawn_again_or_named() -> 
         paste_object(background, texture, Silhouettes([net]), rng)
 
 
+@pytest.mark.parametrize("texture", [(60, 200), (300, 90), (400, 400)])
+def test_photos_of_any_size_are_pasted_on_photos_of_any_other(
+    silhouettes: Silhouettes, texture: tuple[int, int]
+) -> None:
+    background = sample_photos()["temple"][:160, :256]
+    other = np.resize(sample_photos()["flower"], (*texture, 3))
+    composite = paste_object(background, other, silhouettes, np.random.default_rng(4))
+    assert composite.picture.shape == background.shape
+    assert 0.02 < composite.silhouette.mean() < 0.2
+    margin = composite.silhouette.copy()
+    margin[16:-16, 16:-16] = False
+    assert not margin.any()
+
+
 def test_composites_follow_from_the_seed(silhouettes: Silhouettes) -> None:
     first, again, other = (
         paste_object(crop("cat"), crop("coffee"), silhouettes, np.random.default_rng(seed))

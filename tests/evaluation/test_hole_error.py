@@ -1,8 +1,11 @@
 """Errors of filled holes: known cases, and their means by hole ratio."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from pconv_hpc.evaluation import hole_error
 from pconv_hpc.evaluation.hole_error import (
     BORDERS,
     HoleError,
@@ -27,6 +30,23 @@ def test_known_errors() -> None:
     assert ssim(truth, truth) == pytest.approx(1.0)
 
 
+def test_similarity_in_strips_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    truth, result = rng.random((2, 57, 40, 3)).astype(np.float32)
+    whole = ssim(truth, result)
+    for rows in (1, 10, 46, 47):
+        monkeypatch.setattr(hole_error, "_SSIM_PIXELS", rows * 40)
+        assert ssim(truth, result) == pytest.approx(whole, rel=1e-6)
+
+
+def test_texture_is_a_median_over_the_holes_that_have_one() -> None:
+    errors = [error(n, "a", 0.05, l1) for n, l1 in enumerate((0.5, 1.0, 9.0))]
+    errors.append(dataclasses.replace(error(3, "a", 0.05, 2.0), texture=None))
+    [row, _] = rows_by_hole_ratio(errors, measured_in(errors))
+    assert (row["texture"], row["photo_texture"]) == (1.0, 1.0)
+    assert row["seconds"] == pytest.approx(2 * 12.5 / 4)
+
+
 def test_touching_the_border() -> None:
     hole = np.zeros((8, 8), bool)
     hole[1:-1, 1:-1] = True
@@ -48,10 +68,13 @@ def error(
         number=0,
         hole_ratio=ratio,
         touches_border=border,
+        photo_texture=1.0,
         l1=l1,
         psnr=20.0,
         ssim=0.5,
         lpips=None,
+        texture=l1,
+        seconds=2 * l1,
     )
 
 
@@ -65,6 +88,7 @@ def measured_in(errors: list[HoleError]) -> list[MeasuredHole]:
                 number=error.number,
                 hole_ratio=error.hole_ratio,
                 touches_border=error.touches_border,
+                photo_texture=error.photo_texture,
             )
             for error in errors
         )

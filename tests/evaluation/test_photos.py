@@ -15,8 +15,17 @@ from pconv_hpc.mpi import World
 from tests.training.packed_crops import IMAGE_SIZE, write_pack
 
 
-def open_all(path: Path, *, size: int, num_photos: int = 100, seed: int = 0) -> Photos:
-    return open_photos(path, size=size, num_photos=num_photos, seed=seed, world=World({}))
+def open_all(
+    path: Path,
+    *,
+    size: int | None,
+    max_side: int = 4096,
+    num_photos: int = 100,
+    seed: int = 0,
+) -> Photos:
+    return open_photos(
+        path, size=size, max_side=max_side, num_photos=num_photos, seed=seed, world=World({})
+    )
 
 
 def test_packed_photos_are_cut_at_the_centre(tmp_path: Path) -> None:
@@ -30,7 +39,10 @@ def test_packed_photos_are_cut_at_the_centre(tmp_path: Path) -> None:
         start = (IMAGE_SIZE - 32) // 2
         inside = slice(start, start + 32)
         np.testing.assert_array_equal(photos.photo(2), stored[inside, inside])
-    with pytest.raises(UsageError, match="fewer than --size 64"):
+        whole = open_all(path, size=None)
+        assert whole.num_photos == 5
+        np.testing.assert_array_equal(whole.photo(2), stored)
+    with pytest.raises(UsageError, match="expected at least --size 64"):
         open_all(index, size=64)
 
 
@@ -50,6 +62,20 @@ def test_folders_are_scaled_and_in_an_order_by_the_seed(tmp_path: Path) -> None:
     with pytest.raises(ImageError):
         photos.photo(keys.index("broken.jpg"))
     assert open_all(tmp_path, size=48, num_photos=3).num_photos == 3
+
+
+def test_without_a_size_photos_are_as_they_are(tmp_path: Path) -> None:
+    for name, shape in {"wide": (50, 90), "large": (240, 120), "tiny": (31, 200)}.items():
+        photo = np.resize(sample_photos()["cat"], (*shape, 3))
+        Image.fromarray(photo).save(tmp_path / f"{name}.png")
+    photos = open_all(tmp_path, size=None, max_side=120)
+    places = {photos.key(index): index for index in range(3)}
+    np.testing.assert_array_equal(
+        photos.photo(places["wide.png"]), np.asarray(Image.open(tmp_path / "wide.png"))
+    )
+    assert photos.photo(places["large.png"]).shape == (120, 60, 3)
+    with pytest.raises(ImageError, match="120 x 19 pixels; expected at least 32 a side"):
+        photos.photo(places["tiny.png"])
 
 
 def test_nothing_to_measure_on(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from pconv_hpc.erasing import inpaint
-from pconv_hpc.erasing.fill import FillSettings, fill_photo
+from pconv_hpc.data.sample_photos import sample_photos
 from pconv_hpc.errors import Interrupted, PconvError, UsageError
 from pconv_hpc.evaluation import baselines
 from pconv_hpc.evaluation.ghost_error import GHOST_FIGURES
@@ -37,34 +38,67 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_baselines_on_a_folder(photos: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "lpips.npz", **random_lpips_arrays(0))
+    names = ["telea", "navier_stokes", "fsr", "patchmatch", "biharmonic", "mean"]
     results = run(
         tmp_path / "out",
         photos,
-        baselines=["telea", "navier_stokes", "biharmonic", "mean"],
+        baselines=names,
         masks=["strokes", "boxes", "objects"],
         masks_per_photo=2,
         lpips=[tmp_path / "lpips.npz"],
         num_ghost_photos=3,
     )
-    assert len(results.holes) == 4 * 3 * 2 * 7
-    assert len(results.ghosts) == 4 * 4 * 3
+    assert len(results.holes) == 6 * 3 * 2 * 7
+    assert len(results.ghosts) == 6 * 4 * 3
     assert sorted({ghost.photo for ghost in results.ghosts}) == [2, 4, 6]
     overall = {
         (row["masks"], row["method"]): row for row in results.by_hole_ratio if row["hole"] == "all"
     }
-    assert len(overall) == 12
+    assert len(overall) == 18
     for masks in ("strokes", "boxes", "objects"):
         mean, telea = overall[masks, "mean"], overall[masks, "telea"]
         assert telea["l1"] < mean["l1"]
         assert telea["psnr"] > mean["psnr"]
-        assert all(telea[figure] is not None for figure in FIGURES)
+        assert overall[masks, "patchmatch"]["texture"] > mean["texture"]
+        assert all(telea[figure] is not None for figure in (*FIGURES, "photo_texture"))
     shapes = {(row["method"], row["shape"]): row for row in results.ghosting}
     assert shapes["telea", "dilate"]["l1"] < shapes["mean", "dilate"]["l1"]
     assert shapes["telea", "box"]["hole_ratio"] > shapes["telea", "exact"]["hole_ratio"]
     report = (tmp_path / "out" / "report.html").read_text()
     for text in ("Ghosting", "LPIPS, masks: objects", "strokes, worst: ", "touching", "telea"):
         assert text in report
+    assert "contact_sheet_1.png, contact_sheet_2.png" in report
     assert report.count("<img") == 2 + 3 * 3 * 3 + 3 * 4
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    for text in ("## Masks: objects", "| 10%–20% | fsr |", "the photo itself", "## Ghosts"):
+        assert text in tables
+
+
+def test_photos_keep_their_own_size(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, shape in {"wide": (40, 90), "tall": (70, 36), "small": (20, 20)}.items():
+        photo = np.resize(sample_photos()["cat"], (*shape, 3))
+        Image.fromarray(photo).save(photos / f"{name}.png")
+    shown = []
+
+    def fill(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        assert photo.shape[:2] == hole.shape
+        shown.append(photo.shape[:2])
+        return baselines.fill_mean(photo, hole)
+
+    settings = {"size": None, "masks_per_photo": 2, "num_ghost_photos": 3, "num_sheet_photos": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(baselines.BASELINES, "mean", fill)
+        results = run(tmp_path / "own", photos, **settings)
+        assert set(shown) == {(40, 90), (70, 36)}
+        shown.clear()
+        run(tmp_path / "bounded", photos, max_side=80, num_ghost_photos=0, size=None)
+        assert set(shown) == {(36, 80), (70, 36)}
+    assert results.conditions["image_size"] is None
+    [left_out] = results.conditions["left_out"]
+    assert left_out["reason"] == "20 x 20 pixels; expected at least 32 a side"
+    assert "at their own size" in (tmp_path / "own" / "report.html").read_text()
 
 
 def test_the_files_hold_what_was_measured(photos: Path, tmp_path: Path) -> None:
@@ -113,53 +147,44 @@ def test_the_seed_decides(photos: Path, tmp_path: Path) -> None:
     assert other.ghosts != first.ghosts
 
 
-@pytest.mark.parametrize("fill", ["erase", "one-pass"])
-def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str) -> None:
+@pytest.mark.parametrize(
+    ("fill", "methods"),
+    [
+        ("erase", ["first, patches", "first alone", "second, patches", "second alone"]),
+        ("one-pass", ["first, one pass", "second, one pass"]),
+    ],
+)
+def test_networks_side_by_side(photos: Path, tmp_path: Path, fill: str, methods: list[str]) -> None:
     weights = [write_network(tmp_path / name / "weights.h5") for name in ("first", "second")]
     settings = {"weights": weights, "size": None, "fill": fill, "num_ghost_photos": 1}
+    if fill == "erase":
+        settings["detail"] = ["patches", "none"]
     results = run(tmp_path / "out", photos, masks=["strokes"], **settings)
-    assert results.conditions["image_size"] == 32
-    assert results.conditions["methods"] == ["first", "second", "mean"]
-    assert set(results.conditions["networks"]) == {"first", "second"}
+    assert results.conditions["image_size"] == (32 if fill == "one-pass" else None)
+    assert results.conditions["methods"] == [*methods, "mean"]
+    networks = results.conditions["networks"]
+    assert [networks[name]["working_size"] for name in ("first", "second")] == [32, 32]
     by_method = {
         row["method"]: row["psnr"] for row in results.by_hole_ratio if row["hole"] == "all"
     }
-    assert len(set(by_method.values())) == 3
+    assert list(by_method) == [*methods, "mean"]
+    assert by_method[methods[0]] != by_method[methods[-1]] != by_method["mean"]
 
 
-@pytest.mark.parametrize(("settings", "expected"), [({}, 32), ({"working_size": 40}, 40)])
-def test_networks_of_several_sizes_work_at_the_one_that_is_recorded(
+def test_a_baseline_that_cannot_run_is_named_and_left_out(
     photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    settings: dict[str, int],
-    expected: int,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    weights = [write_network(tmp_path / f"{size}.h5", image_size=size) for size in (32, 64)]
-    given = []
-
-    def fill(photo: Any, hole: Any, settings: FillSettings, *, reach: int) -> Any:
-        given.append(settings.working_size)
-        return fill_photo(photo, hole, settings, reach=reach)
-
-    monkeypatch.setattr(inpaint, "fill_photo", fill)
-    results = run(
-        tmp_path / "out",
-        photos,
-        **{"weights": weights, "size": None, "num_photos": 1, "num_ghost_photos": 0, **settings},
-    )
-    assert results.conditions["image_size"] == 32
-    assert results.conditions["working_size"] == expected
-    assert set(given) == {expected}
-
-
-def test_networks_have_names_of_their_own(photos: Path, tmp_path: Path) -> None:
-    weights = [write_network(tmp_path / name / "weights.h5") for name in ("mean", "other")]
-    settings = {"size": 32, "num_photos": 1, "num_ghost_photos": 0}
-    results = run(tmp_path / "out", photos, weights=weights, **settings)
-    assert results.conditions["methods"] == [*map(str, weights), "mean"]
-    with pytest.raises(UsageError, match="the same network twice"):
-        run(tmp_path / "out", photos, weights=weights[:1] * 2, **settings)
+    monkeypatch.delattr(cv2, "xphoto")
+    results = run(tmp_path, photos, baselines=["fsr", "mean"], num_photos=1, num_ghost_photos=0)
+    assert results.conditions["methods"] == ["mean"]
+    assert "opencv-contrib-python-headless" in results.conditions["absent"]["fsr"]
+    assert "fsr: left out, this OpenCV lacks its extra modules" in capfd.readouterr().err
+    assert "absent    fsr: " in (tmp_path / "report.html").read_text()
+    with pytest.raises(UsageError, match="nothing to evaluate"):
+        run(tmp_path, photos, baselines=["fsr"])
 
 
 def test_bad_input_leaves_earlier_results_alone(photos: Path, tmp_path: Path) -> None:
@@ -230,6 +255,9 @@ def test_being_stopped_leaves_no_results(photos: Path, tmp_path: Path) -> None:
         ({"lpips": [Path("none.npz")]}, "none.npz"),
         ({"weights": [Path("none.h5")]}, "none.h5"),
         ({"fill": "one-pass", "working_size": 64}, "--fill one-pass gives networks whole photos"),
+        ({"fill": "one-pass", "detail": ["none"]}, "--detail .*: --fill one-pass gives networks"),
+        ({"max_side": 20}, "--max-side 20: expected 32 to 8192"),
+        ({"max_side": 10_000}, "--max-side 10000: expected 32 to 8192"),
     ],
 )
 def test_bad_settings_are_named(

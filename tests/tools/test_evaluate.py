@@ -1,5 +1,6 @@
 """tools/evaluate.py as a person runs it."""
 
+import csv
 import json
 import os
 import shutil
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from pconv_hpc.evaluation.baselines import BASELINES
 from pconv_hpc.launch import mpirun_command
 from tests.data.mask_folders import make_mask_folder
 from tests.evaluation.evaluation_files import random_lpips_arrays, write_network, write_photos
@@ -45,6 +48,18 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
+def without_seconds(out: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Return the results and the errors but for how long filling took."""
+    results = json.loads((out / "results.json").read_text())
+    for row in (*results["by_hole_ratio"], *results["by_border"], *results["ghosting"]):
+        assert row.pop("seconds") > 0
+    with open(out / "errors.csv", newline="") as stream:
+        errors = list(csv.DictReader(stream))
+    for error in errors:
+        assert float(error.pop("seconds")) > 0
+    return results, errors
+
+
 @pytest.mark.mpi
 def test_three_ranks_find_what_one_finds(tmp_path: Path) -> None:
     prepare(tmp_path / "1")
@@ -55,21 +70,25 @@ def test_three_ranks_find_what_one_finds(tmp_path: Path) -> None:
         done = run_tool(
             folder,
             *("photos", "--weights", "weights.h5", "--out", "out", "--objects-from", "objects"),
-            *("--masks", "boxes", "objects", "--ghosting-photos", "4"),
+            *("--masks", "boxes", "objects", "--ghosting-photos", "4", "--size", "48"),
             ranks=ranks,
         )
         assert done.returncode == 0, done.stderr
-        assert "masks         method  holes" in done.stdout
+        assert "masks          method  holes" in done.stdout
         assert "report: out/report.html" in done.stdout
-        written.append(
-            [(folder / "out" / name).read_text() for name in ("results.json", "errors.csv")]
-        )
-        assert (folder / "out" / "report.html").is_file()
+        assert "tables by hole ratio: out/tables.md" in done.stdout
+        for name in ("report.html", "tables.md", "contact_sheet_1.png"):
+            assert (folder / "out" / name).is_file()
+        sheet = (folder / "out" / "contact_sheet_1.png").read_bytes()
+        written.append([*without_seconds(folder / "out"), sheet])
     assert written[0] == written[1]
-    results = json.loads(written[0][0])
+    results = written[0][0]
     assert results["image_size"] == 48
     assert results["has_lpips"] is True
-    assert results["methods"] == ["network", "telea", "navier_stokes", "biharmonic", "mean"]
+    assert results["methods"] == [
+        *("pconv, patches", "pconv, blended", "network alone", "telea", "navier_stokes", "fsr"),
+        *("patchmatch", "biharmonic", "mean"),
+    ]
     assert [left["photo"] for left in results["left_out"]] == ["broken.jpg"]
 
 
@@ -100,6 +119,12 @@ def test_bad_input_is_named(tmp_path: Path, arguments: tuple[str, ...], message:
     assert "Traceback" not in done.stderr
 
 
+def test_the_help_names_every_method(tmp_path: Path) -> None:
+    shown = run_tool(tmp_path, "--help").stdout
+    assert "{" + ",".join(BASELINES) + "}" in shown
+    assert "{patches,blended,none}" in shown
+
+
 def test_a_stop_signal_ends_it_with_75(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
     command = [*TOOL, "photos", "--out", "out", "--size", "96", "--baselines", "mean"]
@@ -110,7 +135,7 @@ def test_a_stop_signal_ends_it_with_75(tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
-        while not (tmp_path / "out" / "masks_strokes.h5").exists() and process.poll() is None:
+        while not (tmp_path / "out" / "figures").exists() and process.poll() is None:
             time.sleep(0.1)
         process.send_signal(signal.SIGUSR2)
         _, errors = process.communicate(timeout=200)
