@@ -35,17 +35,23 @@ class Shares:
         low: the network's share of what is larger than ``LOW_BAND_SIGMA``; the rest is patches'.
         high: its share of what is smaller.
         rim: over how many pixels the continuation falls to a third.
+        grain: how much of the fine texture that the continuation cannot know, and so takes away
+            where it has a part, is put back.
     """
 
     low: float
     high: float
     rim: float
+    grain: float
 
 
+# The first looks best: more of the network in large structure would be 0.1 dB nearer to the truth,
+# and a haze where network and patches disagree. The second is nearest to the truth.
 SHARES: dict[str, Shares] = {
-    "patches": Shares(low=0.75, high=0.1, rim=4.0),
-    "blended": Shares(low=0.75, high=0.35, rim=6.0),
+    "patches": Shares(low=0.4, high=0.1, rim=4.0, grain=0.7),
+    "blended": Shares(low=0.75, high=0.35, rim=6.0, grain=0.0),
 }
+_GRAIN_SIGMA = 2.0  # pixels: what is smaller is grain
 
 
 def add_detail(
@@ -92,6 +98,9 @@ def add_detail(
     joined += (shares.low - shares.high) * _blur(difference, LOW_BAND_SIGMA * max(1.0, scale))
     share = np.exp(-depth / shares.rim) * np.clip((_RIM_DEPTH - depth) / _RIM_FADE, 0, 1)
     joined += share[..., None] * (waves - joined)
+    # what has no likeness to the continuation adds up by its squares
+    lost = shares.grain * (np.sqrt(1 - share**2) - (1 - share))
+    joined -= lost[..., None] * (difference - _blur(difference, _GRAIN_SIGMA))
     return np.where(hole[..., None], np.clip(joined, 0, 1), rgb).astype(np.float32)
 
 
