@@ -2,14 +2,11 @@
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
-
-if TYPE_CHECKING:  # it needs pycocotools, which evaluation does without
-    from pconv_hpc.erasing.instances import Instance
 
 MaskShape = Literal["exact", "dilate", "box", "hull"]
 MASK_SHAPES: tuple[MaskShape, ...] = ("exact", "dilate", "box", "hull")
@@ -23,13 +20,29 @@ _MIN_SPECK_SHARE = 0.02
 ERASED, KEPT = 255, 64  # in mask files; see images.read_mask
 
 
+class MaskedObject(Protocol):
+    """An object in a photo, whoever found it."""
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Its pixels: bool (height, width) of the photo."""
+
+    @property
+    def area(self) -> int:
+        """The number of its pixels."""
+
+    @property
+    def mask_box(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) around the mask, the ends exclusive; all 0 for an empty mask."""
+
+
 def default_dilation(area: int) -> int:
     """Return by how many pixels the mask of an object of ``area`` pixels is grown."""
     return max(_MIN_DILATION, round(_DILATION_PER_SIZE * math.sqrt(area)))
 
 
 def erase_mask(
-    instances: "Iterable[Instance]",
+    instances: Iterable[MaskedObject],
     *,
     height: int,
     width: int,
@@ -65,7 +78,7 @@ def erase_mask(
 
 
 def mask_pixels(
-    instances: "Sequence[Instance]",
+    instances: Sequence[MaskedObject],
     selected: Collection[int],
     *,
     height: int,
