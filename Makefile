@@ -28,7 +28,7 @@ test: ## run every test; PYTEST_ARGS="-k shards" runs some
 
 soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth, SOAK_ARGS=--help tells more
 	$(BASE_PYTHON) tools/install.py --profile test
-	$(WITH_VENV) $(PYTHON) -m tests.faults.soak --share $(SHARE) $(SOAK_ARGS)
+	$(WITH_VENV) $(PYTHON) -m tests.integration.faults.soak --share $(SHARE) $(SOAK_ARGS)
 
 lint: ## ruff, mypy and shellcheck
 	$(BASE_PYTHON) tools/install.py --profile test

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.compare import HEADER
 from benchmarks.suite import GROUPS, run_groups
-from pconv_hpc import atomic, cli
+from pconv_hpc.foundation import atomic
+from pconv_hpc.options import cli
 
 _EXAMPLES = """\
   make bench

@@ -13,8 +13,8 @@ from PIL import Image
 from benchmarks import REPOSITORY
 from benchmarks.compare import Comparison
 from benchmarks.processes import environment, run, run_tool
-from pconv_hpc.data.sample_photos import sample_photos
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.photos.sample_photos import sample_photos
 
 _SIZE = 64
 _NUM_PHOTOS = 32

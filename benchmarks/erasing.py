@@ -6,15 +6,15 @@ from pathlib import Path
 
 from benchmarks.compare import Comparison
 from benchmarks.photos import write_mixed_photos
-from pconv_hpc.config import ModelConfig
-from pconv_hpc.erasing.fill import FillSettings
-from pconv_hpc.erasing.images import read_mask, read_photo, write_photo
-from pconv_hpc.erasing.inpaint import load_inpainter
-from pconv_hpc.erasing.pairs import pair_files
-from pconv_hpc.erasing.pipeline import erase_all
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.config import ModelConfig
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.inpainting.batches import erase_all
+from pconv_hpc.inpainting.fill import FillSettings
+from pconv_hpc.inpainting.inpainter import load_inpainter
+from pconv_hpc.inpainting.pairs import pair_files
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.model.weights import save_weights
+from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
 
 _NUM_PHOTOS = 100
 # The shape of the network that comes with the package.

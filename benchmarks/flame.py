@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import PconvError, UsageError
 
 _FRAME = re.compile(
     r"<title>(?P<name>.+?) \(.*?\) \((?P<samples>[\d,]+) samples, [\d.]+%\)</title>"

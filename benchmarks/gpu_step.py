@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.memory import peak_bytes_of_process
-from pconv_hpc import cli
-from pconv_hpc.config import LossConfig, ModelConfig
-from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.foundation.config import LossConfig, ModelConfig
+from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.options import cli
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.processes import steps
-from pconv_hpc.data.shard_index import ShardIndex, fingerprint_of, write_index
-from pconv_hpc.data.shards import ShardReader, write_shard
-from pconv_hpc.erasing.sorted_listing import PhotoRow, SortedRows
+from pconv_hpc.photos.sources.sorted_listing import PhotoRow, SortedRows
+from pconv_hpc.shards.shard_file import ShardReader, write_shard
+from pconv_hpc.shards.shard_index import ShardIndex, fingerprint_of, write_index
 
 _IMAGE_SIZES = (64, 128, 256, 512)
 _BATCHES = (1, 2, 4, 8, 16)

@@ -9,10 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.compare import Comparison
-from pconv_hpc.config import DataConfig, MasksConfig
-from pconv_hpc.data.loader import BatchLoader
-from pconv_hpc.data.mask_bank import MaskBank, draw_bank
-from pconv_hpc.data.sample_photos import sample_photos
+from pconv_hpc.foundation.config import DataConfig, MasksConfig
+from pconv_hpc.masks.mask_bank import MaskBank, draw_bank
+from pconv_hpc.photos.sample_photos import sample_photos
+from pconv_hpc.shards.loader import BatchLoader
 from pconv_hpc.training.step import as_tensor
 
 _CROP_SIZE = 256

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from benchmarks.compare import Comparison, Work
 from benchmarks.peers import build_full_mask_unet, build_plain_unet, term_by_term_loss
-from pconv_hpc.config import LossConfig, ModelConfig
+from pconv_hpc.foundation.config import LossConfig, ModelConfig
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.model.vgg import VGG16Features

@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from pconv_hpc.config import LossConfig
+from pconv_hpc.foundation.config import LossConfig
+from pconv_hpc.foundation.model_config import ModelConfig, encoder_channels, encoder_kernel
 from pconv_hpc.model.losses import gram_matrix, hole_total_variation
 from pconv_hpc.model.vgg import VGG16Features
-from pconv_hpc.model_config import ModelConfig, encoder_channels, encoder_kernel
 
 _EPSILON = 1e-8
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pconv_hpc.data.sample_photos import sample_photos
+from pconv_hpc.photos.sample_photos import sample_photos
 
 _FORMATS = ("jpg", "jpg", "jpg", "png", "webp")  # mostly JPEG, as folders of photos are
 _SHORT_SIDES = (240, 480, 480, 720)

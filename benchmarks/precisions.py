@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 
 from benchmarks import REPOSITORY
 from benchmarks.processes import run_tool
-from pconv_hpc import atomic
 from pconv_hpc.demo.pictures import write_crops
+from pconv_hpc.foundation import atomic
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks import REPOSITORY
 from benchmarks.compare import Comparison, Work
-from pconv_hpc.errors import PconvError
-from pconv_hpc.launch import mpirun_command
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.foundation.launchers import mpirun_command
 
 _PROGRAM = (sys.executable, "-m", "benchmarks.steps")
 # A quarter of the paper's width, so that a step is short beside the noise of a shared machine.

@@ -17,14 +17,14 @@ from benchmarks import REPOSITORY
 from benchmarks.flame import find_py_spy, record, samples_by_function
 from benchmarks.photos import write_mixed_photos
 from benchmarks.processes import measured
-from pconv_hpc import atomic
+from pconv_hpc.foundation import atomic
 
 STEP_PICTURE = "training_step.png"
 ERASING_PICTURE = "erasing.svg"
 
 _NUM_PHOTOS = 400  # enough that importing TensorFlow takes the smaller part of the picture
 _NUM_TYPES = 12
-# What erases the photos of a folder, each on one thread at a time; see erasing/pipeline.py.
+# What erases the photos of a folder, each on one thread at a time; see inpainting/batches.py.
 _STAGES = {
     "reading photos and masks": ("read_photo", "read_mask"),
     "cutting tiles and pasting": ("fill_photo",),

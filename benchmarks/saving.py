@@ -26,10 +26,10 @@ def main() -> None:
     """Train, save, measure, print."""
     folder = Path(sys.argv[1])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from pconv_hpc.config import config_from_mapping, config_to_mapping
-    from pconv_hpc.data.loader import Batch
+    from pconv_hpc.foundation.config import config_from_mapping, config_to_mapping
     from pconv_hpc.model.losses import InpaintingLoss
     from pconv_hpc.model.unet import build_pconv_unet
+    from pconv_hpc.shards.loader import Batch
     from pconv_hpc.training.checkpoint import CheckpointStore
     from pconv_hpc.training.distributed import Ranks
     from pconv_hpc.training.step import (

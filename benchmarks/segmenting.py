@@ -17,13 +17,13 @@ from mmengine.config import Config
 
 from benchmarks.compare import Comparison, compare
 from benchmarks.photos import write_mixed_photos
-from pconv_hpc.erasing.choices import Choices
-from pconv_hpc.erasing.detector import load_detector
-from pconv_hpc.erasing.segment import Segmenter
-from pconv_hpc.erasing.segment_batch import Wish, segment_all
-from pconv_hpc.erasing.segment_files import find_photos, places
-from pconv_hpc.erasing.select import Selection
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.segmentation.batches import Wish, segment_all
+from pconv_hpc.segmentation.choices import Choices
+from pconv_hpc.segmentation.detector import load_detector
+from pconv_hpc.segmentation.photo_places import find_photos, places
+from pconv_hpc.segmentation.segmenter import Segmenter
+from pconv_hpc.segmentation.selection import Selection
 
 _NUM_PHOTOS = 24
 _BATCH_SIZE = 4

@@ -22,12 +22,12 @@ import tensorflow as tf
 
 from benchmarks.memory import peak_bytes_of_process
 from benchmarks.peers import build_plain_unet
-from pconv_hpc.config import ModelConfig, config_from_mapping
-from pconv_hpc.data.loader import Batch
-from pconv_hpc.data.sampler import rank_slice
+from pconv_hpc.foundation.config import ModelConfig, config_from_mapping
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.model.vgg import VGG16Features
+from pconv_hpc.shards.loader import Batch
+from pconv_hpc.shards.sampler import rank_slice
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.step import Outcome, TrainingStep, build_optimizer, read_outcome
 

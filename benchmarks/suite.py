@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import REPOSITORY
 from benchmarks.compare import Comparison, Result, compare
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError
 
 _SECONDS_BETWEEN_SAVES = 300.0  # of the goal: saving every 5 minutes
 _STEPS_A_ROUND = 8  # of a training that may wait for its loader
@@ -19,7 +19,7 @@ def _compared(comparisons: Iterable[Comparison], rounds: int) -> Iterator[Result
 
 def _network(folder: Path, rounds: int) -> Iterator[Result]:
     from benchmarks.network import network_comparisons
-    from pconv_hpc.config import ModelConfig
+    from pconv_hpc.foundation.config import ModelConfig
 
     del folder
     return _compared(network_comparisons(ModelConfig()), rounds)

@@ -17,9 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.loading import ImagesInMemory
 from benchmarks.steps import build_step
-from pconv_hpc.config import DataConfig, MasksConfig
-from pconv_hpc.data.loader import BatchLoader
-from pconv_hpc.data.mask_bank import MaskBank, draw_bank
+from pconv_hpc.foundation.config import DataConfig, MasksConfig
+from pconv_hpc.masks.mask_bank import MaskBank, draw_bank
+from pconv_hpc.shards.loader import BatchLoader
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.step import read_outcome
 

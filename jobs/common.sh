@@ -33,5 +33,5 @@ export HOROVOD_STALL_SHUTDOWN_TIME_SECONDS="${HOROVOD_STALL_SHUTDOWN_TIME_SECOND
 run_job() {
     export PCONV_JOB_SCRIPT="$jobs_dir/$1"
     shift
-    exec python -m pconv_hpc.slurm.run_job "$@"
+    exec python -m pconv_hpc.jobs.requeue.run_job "$@"
 }

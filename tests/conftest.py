@@ -15,7 +15,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 _TESTS = Path(__file__).parent
 # Their tests share something that is slow to make: a cluster, a finished training run.
-_TOGETHER = ("cluster", "faults", "training")
+_TOGETHER = ("integration/cluster", "integration/faults", "integration/training")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,5 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one worker of ``pytest -n`` does: a file's, in some folders the folder's."""
     for item in items:
         path = item.path.relative_to(_TESTS)
-        group = path.parts[0] if path.parts[0] in _TOGETHER else str(path)
+        folder = path.parent.as_posix()
+        group = folder if folder in _TOGETHER else str(path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.__main__ import main
-from pconv_hpc import cli
+from pconv_hpc.options import cli
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,32 +1,13 @@
 #!/usr/bin/env python
-"""See the whole suite work on this machine: pack, train, be interrupted, resume, erase."""
+"""``pconv-hpc demo`` with the package of this checkout, whichever is installed."""
 
+import sys
 from pathlib import Path
 
-from pconv_hpc import cli
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
 
-_EXAMPLES = """\
-  make demo                                  # installs what is needed first
-  python tools/demo.py --out /tmp/demo --steps-per-epoch 100
-"""
-
-
-def main() -> None:
-    """Parse, run the demo, print where the report is."""
-    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for all of it")
-    parser.add_argument(
-        "--steps-per-epoch", type=cli.positive_int, default=250, help="length of the training"
-    )
-    parser.add_argument("--ranks", type=cli.positive_int, default=2, help="processes")
-    arguments = parser.parse_args()
-    from pconv_hpc.demo.run import run_demo
-
-    report = run_demo(
-        arguments.out, num_ranks=arguments.ranks, steps_per_epoch=arguments.steps_per_epoch
-    )
-    print(f"report: {report}")
-
+from pconv_hpc.__main__ import main_of_checkout  # noqa: E402 (found by the line above)
 
 if __name__ == "__main__":
-    cli.run(main)
+    main_of_checkout(CHECKOUT, "demo")

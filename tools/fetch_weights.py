@@ -1,99 +1,13 @@
 #!/usr/bin/env python
-"""Fetch trained weights of other projects over HTTPS and check that they are the right ones.
+"""``pconv-hpc fetch-weights`` with the package of this checkout, whichever is installed."""
 
-lpips and pconv_* are then converted to what this project's programs read, which takes PyTorch.
-"""
-
-import argparse
-import dataclasses
-import re
+import sys
 from pathlib import Path
 
-from pconv_hpc import cli
-from pconv_hpc.errors import UsageError
-from pconv_hpc.evaluation.lpips_weights import convert_lpips
-from pconv_hpc.importing.weights import describe, import_weights
-from pconv_hpc.model.find_weights import FETCHED
-from pconv_hpc.weights_catalog import CATALOG, WeightsFile, fetch
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
 
-_EXAMPLES = """\
-  python tools/fetch_weights.py list
-  python tools/fetch_weights.py vgg16                     # into weights/
-  python tools/fetch_weights.py pconv_places2             # for --weights places2
-  python tools/fetch_weights.py lpips --out /scratch/me/weights --dry-run
-  python tools/fetch_weights.py vgg16 --url https://mirror.example.org/vgg16_notop.h5
-
-An interrupted download continues when the command is run again. A file that is there already is
-only checked, so one copied from another machine can be checked the same way.
-"""
-_PCONV_IMAGE_SIZE = 256  # what MMEditing's networks were trained on
-
-
-def main() -> None:
-    """Parse, fetch, say what was checked."""
-    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("what", choices=[*CATALOG, "list"], help="which weights, or the list")
-    parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to put them in")
-    parser.add_argument("--url", help="fetch from this address instead; the checks stay")
-    parser.add_argument(
-        "--sha256", type=_sha256, help="the file must have this SHA-256, in place of known checks"
-    )
-    parser.add_argument("--ca-file", type=Path, help="trust these certificates (PEM)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
-    arguments = parser.parse_args()
-
-    if arguments.what == "list":
-        for name, files in CATALOG.items():
-            for file in files:
-                print(f"{name}: {file.purpose}")
-                _describe(file, arguments.out)
-        return
-    for file in _chosen_files(arguments.what, arguments.url, arguments.sha256):
-        if arguments.dry_run:
-            _describe(file, arguments.out)
-            continue
-        path, is_new = fetch(file, arguments.out, ca_file=arguments.ca_file)
-        print(f"{path}: {'fetched' if is_new else 'already there'}, checked: {file.checks()}")
-    if not arguments.dry_run:
-        _convert(arguments.what, arguments.out)
-
-
-def _convert(what: str, folder: Path) -> None:
-    if what == "lpips":
-        print(f"{convert_lpips(folder)}: made of both, for tools/evaluate.py --lpips")
-    elif f"{what}.h5" in FETCHED.values():
-        (file,), out = CATALOG[what], folder / f"{what}.h5"
-        print(describe(out, import_weights(folder / file.name, out, image_size=_PCONV_IMAGE_SIZE)))
-
-
-def _chosen_files(what: str, url: str | None, sha256: str | None) -> list[WeightsFile]:
-    files = CATALOG[what]
-    if (url or sha256) and len(files) > 1:
-        raise UsageError(
-            f"--url and --sha256 speak of one file, {what} has {len(files)}; fetch them by hand, "
-            "put them in --out under their names and run this without the two: it checks them"
-        )
-    if url:
-        files = tuple(dataclasses.replace(file, url=url) for file in files)
-    if sha256:
-        files = tuple(
-            dataclasses.replace(file, sha256=sha256, md5="", num_bytes=None) for file in files
-        )
-    return list(files)
-
-
-def _describe(file: WeightsFile, out_dir: Path) -> None:
-    path = out_dir / file.name
-    print(f"  from   {file.url}")
-    print(f"  to     {path}{' (there already, would only be checked)' if path.exists() else ''}")
-    print(f"  check  {file.checks()}")
-
-
-def _sha256(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise argparse.ArgumentTypeError("expected 64 hexadecimal digits")
-    return text.lower()
-
+from pconv_hpc.__main__ import main_of_checkout  # noqa: E402 (found by the line above)
 
 if __name__ == "__main__":
-    cli.run(main)
+    main_of_checkout(CHECKOUT, "fetch-weights")

@@ -1,49 +1,13 @@
 #!/usr/bin/env python
-"""Turn PConv weights that another project trained into a weight file of this one.
+"""``pconv-hpc import-weights`` with the package of this checkout, whichever is installed."""
 
-FILE is one of MMagic's (MMEditing's) or of naoto0804/pytorch-inpainting-with-partial-conv, released
-or trained with their programs. It is read as data, nothing in it is run; every tensor must be the
-described network's, and the network that comes of it gives the same as theirs.
-"""
-
-import argparse
+import sys
 from pathlib import Path
 
-from pconv_hpc import cli
-from pconv_hpc.errors import UsageError
-from pconv_hpc.importing.weights import describe, import_weights
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
 
-_EXAMPLES = """\
-  python tools/import_weights.py 1000000.pth weights/naoto.h5
-  python tools/inpaint.py beach.jpg beach_mask.png erased/ --weights weights/naoto.h5
-
-PyTorch reads FILE (make install PROFILE=erase); OUT is used without it. The weights that
-tools/fetch_weights.py knows, it also converts: python tools/fetch_weights.py pconv_places2
-"""
-
-
-def main() -> None:
-    """Parse, convert, say what it was."""
-    arguments = _parse()
-    if arguments.out.exists():
-        raise UsageError(f"{arguments.out}: exists; choose another name, or remove it")
-    imported = import_weights(arguments.file, arguments.out, image_size=arguments.image_size)
-    print(describe(arguments.out, imported))
-
-
-def _parse() -> argparse.Namespace:
-    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("file", type=Path, metavar="FILE", help="what their program saved (.pth)")
-    parser.add_argument("out", type=Path, metavar="OUT", help="weight file to write (.h5)")
-    parser.add_argument(
-        "--image-size",
-        type=cli.positive_int,
-        default=256,
-        metavar="PX",
-        help="side of the squares it was trained on; holes are brought to it at that size",
-    )
-    return parser.parse_args()
-
+from pconv_hpc.__main__ import main_of_checkout  # noqa: E402 (found by the line above)
 
 if __name__ == "__main__":
-    cli.run(main)
+    main_of_checkout(CHECKOUT, "import-weights")

@@ -17,10 +17,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 (an older Python must be able to r
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from pconv_hpc.cli import build_parser, run  # noqa: E402 (found by the line above)
 from pconv_hpc.install.commands import say  # noqa: E402
 from pconv_hpc.install.installer import Installer  # noqa: E402
 from pconv_hpc.install.requirements import PROFILES  # noqa: E402
+from pconv_hpc.options.cli import build_parser, run  # noqa: E402 (found by the line above)
 
 DESCRIPTION = """Set up a virtual environment with all that a profile needs.
 

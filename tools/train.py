@@ -1,49 +1,13 @@
 #!/usr/bin/env python
-"""Train PConvUNet on packed photos, on one rank or many."""
+"""``pconv-hpc train`` with the package of this checkout, whichever is installed."""
 
-from pconv_hpc.stop_request import StopRequest
+import sys
+from pathlib import Path
 
-STOP_REQUEST = StopRequest().install()  # before all else: a signal may come during the imports
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
 
-from pathlib import Path  # noqa: E402 (after the line above)
-
-from pconv_hpc import cli  # noqa: E402
-from pconv_hpc.config import config_to_yaml, load_config, with_absolute_paths  # noqa: E402
-
-_EXAMPLES = """\
-  # one process, on this machine's GPU or cores
-  python tools/train.py configs/tiny_cpu.yaml --run-dir runs/tiny \\
-      --set data.train_index=packed/train/index.json --set data.val_index=packed/val/index.json
-
-  # two processes
-  mpirun -np 2 python tools/train.py configs/tiny_cpu.yaml --run-dir runs/tiny --set ...
-
-  # on a cluster
-  sbatch jobs/train_a100.sbatch configs/imagenet_256.yaml runs/imagenet_256
-
-A run folder that already holds a run is continued where it stands. USR2, TERM and Ctrl-C save and
-end with exit code 75; tools/resume.py continues.
-"""
-
-
-def main() -> None:
-    """Parse, check the configuration, train."""
-    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("config", type=Path, help="YAML file; see configs/")
-    parser.add_argument("--run-dir", type=Path, required=True, help="folder of this run")
-    cli.add_override_argument(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check the configuration and show it in full"
-    )
-    arguments = parser.parse_args()
-    config = with_absolute_paths(load_config(arguments.config, arguments.overrides))
-    if arguments.dry_run:
-        print(config_to_yaml(config), end="")
-        return
-    from pconv_hpc.training.trainer import train  # slow to import: TensorFlow
-
-    train(config, arguments.run_dir, STOP_REQUEST)
-
+from pconv_hpc.__main__ import main_of_checkout  # noqa: E402 (found by the line above)
 
 if __name__ == "__main__":
-    cli.run(main)
+    main_of_checkout(CHECKOUT, "train")

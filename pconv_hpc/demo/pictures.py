@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pconv_hpc.data.sample_photos import sample_photos
+from pconv_hpc.photos.sample_photos import sample_photos
 
 # What is erased, as (left, top, right, bottom) of ellipses and corners of polygons, in pixels.
 _Shapes = list[list[tuple[int, int]] | tuple[int, int, int, int]]

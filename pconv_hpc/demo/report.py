@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.demo.pictures import held_out_names
-from pconv_hpc.evaluation.report import Report
+from pconv_hpc.evaluation.reports.html_page import Report
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 

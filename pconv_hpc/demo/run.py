@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from pconv_hpc.data.disk import writing
+from pconv_hpc.foundation.disk_space import writing
 from pconv_hpc.demo.pictures import write_crops, write_photos_to_erase
 from pconv_hpc.demo.report import write_report
-from pconv_hpc.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
-from pconv_hpc.launch import mpirun_command, shell_line
+from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
+from pconv_hpc.foundation.launchers import mpirun_command, shell_line
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 

@@ -1,1 +1,1 @@
-"""Erasing objects from photos: masks and photos in, erased photos out."""
+"""Erasing objects from photos: the two stages as processes of their own."""

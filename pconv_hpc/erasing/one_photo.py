@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pconv_hpc import atomic
-from pconv_hpc.data.decode import DEFAULT_MAX_PIXELS, decode_rgb
-from pconv_hpc.erasing.answers import answered_instances, describe_instances
-from pconv_hpc.erasing.instances import PhotoInstances, read_instances
-from pconv_hpc.erasing.mask_shaping import MaskShape, mask_pixels
-from pconv_hpc.erasing.overlay import draw_overlay
-from pconv_hpc.erasing.result_path import result_path
-from pconv_hpc.erasing.segment_files import Places, places
 from pconv_hpc.erasing.stage_process import run_stage
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
+from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
+from pconv_hpc.photos.result_path import result_path
+from pconv_hpc.segmentation.answers import answered_instances, describe_instances
+from pconv_hpc.segmentation.instances import PhotoInstances, read_instances
+from pconv_hpc.segmentation.overlay import draw_overlay
+from pconv_hpc.segmentation.photo_places import Places, places
 
 TOOLS = Path(__file__).parents[2] / "tools"
 PROMPT = "number(s) or x y (empty: quit): "
@@ -52,8 +52,8 @@ class OnePhoto:
         photo: its file.
         output: where the result goes.
         folder: for what lies between the two: instances, mask, overlay, logs.
-        segment_options: of ``tools/segment.py``, with what to select if that is known.
-        inpaint_options: of ``tools/inpaint.py``, with ``--weights``.
+        segment_options: of ``pconv-hpc segment``, with what to select if that is known.
+        inpaint_options: of ``pconv-hpc inpaint``, with ``--weights``.
         max_pixels: larger photos are refused before they are decoded.
     """
 

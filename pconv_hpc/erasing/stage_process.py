@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc.erasing.programs import Programs
-from pconv_hpc.errors import EXIT_DONE, EXIT_USAGE, Interrupted, PconvError, UsageError
+from pconv_hpc.erasing.stage_programs import Programs
+from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_USAGE, Interrupted, PconvError, UsageError
 
 _TAIL_CHARACTERS = 2000
 _LINES = re.DOTALL | re.MULTILINE

@@ -1,1 +1,1 @@
-"""Measuring and showing what a model does."""
+"""Figures, pictures and reports about results."""

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from pconv_hpc.data.disk import writing
-from pconv_hpc.data.mask_drawing import MAX_SIZE
-from pconv_hpc.data.sampler import rank_slice
-from pconv_hpc.data.silhouettes import Silhouettes
-from pconv_hpc.errors import UsageError
-from pconv_hpc.evaluation.baselines import BASELINES, Fill, absent_baselines
-from pconv_hpc.evaluation.composites import write_figures
-from pconv_hpc.evaluation.contact_sheet import write_pages
-from pconv_hpc.evaluation.evaluation_report import write_report
-from pconv_hpc.evaluation.lpips_weights import NPZ_NAME
-from pconv_hpc.evaluation.mask_kinds import MaskKind, open_mask_kinds
-from pconv_hpc.evaluation.measure import Measurement, PhotoErrors
-from pconv_hpc.evaluation.photos import MIN_SIDE, Photos, open_photos
-from pconv_hpc.evaluation.results import RESULTS_NAME, Results
-from pconv_hpc.evaluation.tables import MARKDOWN_NAME, write_markdown
+from pconv_hpc.evaluation.figures.lpips_weights import NPZ_NAME
+from pconv_hpc.evaluation.measuring.baselines import BASELINES, Fill, absent_baselines
+from pconv_hpc.evaluation.measuring.composites import write_figures
+from pconv_hpc.evaluation.measuring.contact_sheet import write_pages
+from pconv_hpc.evaluation.measuring.mask_kinds import MaskKind, open_mask_kinds
+from pconv_hpc.evaluation.measuring.measure import Measurement, PhotoErrors
+from pconv_hpc.evaluation.measuring.photos import MIN_SIDE, Photos, open_photos
+from pconv_hpc.evaluation.measuring.results import RESULTS_NAME, Results
+from pconv_hpc.evaluation.reports.evaluation_report import write_report
+from pconv_hpc.evaluation.reports.tables import MARKDOWN_NAME, write_markdown
+from pconv_hpc.foundation.disk_space import writing
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.mpi import World
 from pconv_hpc.inpainting.detail import DETAILS, Detail
-from pconv_hpc.mpi import World
+from pconv_hpc.masks.mask_drawing import MAX_SIZE
+from pconv_hpc.masks.silhouettes import Silhouettes
+from pconv_hpc.shards.sampler import rank_slice
 
 if TYPE_CHECKING:
-    from pconv_hpc.evaluation.lpips import LPIPS
-    from pconv_hpc.evaluation.network_fill import FillMode, Network
+    from pconv_hpc.evaluation.figures.lpips import LPIPS
+    from pconv_hpc.evaluation.measuring.network_fill import FillMode, Network
 
 REPORT_NAME = "report.html"
 DEFAULT_MAX_SIDE = 4096
@@ -51,7 +51,7 @@ class EvaluationSettings:
         max_side: of photos at their own size, pixels; larger ones are scaled down.
         working_size: what networks are given by the fill ``erase``; None takes what each was
             trained at.
-        fill: ``erase`` as ``tools/inpaint.py`` does, or ``one-pass`` as in training.
+        fill: ``erase`` as ``pconv-hpc inpaint`` does, or ``one-pass`` as in training.
         detail: of the fill ``erase``, each compared with the others; None takes all.
         lpips: see ``lpips_weights.read_lpips_arrays``; empty takes ``weights/lpips_alexnet.npz``
             where it is.
@@ -192,7 +192,7 @@ def _measure_part(measurement: Measurement, world: World) -> list[PhotoErrors]:
 def _load_networks(settings: EvaluationSettings) -> "list[Network]":
     if not settings.weights:
         return []
-    from pconv_hpc.evaluation.network_fill import load_networks
+    from pconv_hpc.evaluation.measuring.network_fill import load_networks
 
     return load_networks(
         settings.weights, working_size=settings.working_size, batch_size=settings.batch_size
@@ -217,10 +217,10 @@ def _load_lpips(settings: EvaluationSettings, world: World) -> "LPIPS | None":
         if world.is_first:
             _say(
                 f"LPIPS: left out, {DEFAULT_LPIPS} is not there. Once, where there is internet: "
-                "python tools/fetch_weights.py lpips (or name other files: --lpips)"
+                "pconv-hpc fetch-weights lpips (or name other files: --lpips)"
             )
         return None
-    from pconv_hpc.evaluation.lpips import load_lpips
+    from pconv_hpc.evaluation.figures.lpips import load_lpips
 
     return load_lpips(paths)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pconv_hpc.erasing.photo import Box
+from pconv_hpc.photos.photo import Box
 
 # A hole whose box with surroundings has no more pixels than this is one cell. Patches take about
 # 90 bytes a pixel while they are searched, everything else about as much again.

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
 
 DEFAULT_RADIUS = 3
 _SEED = 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
 
 _TAIL_LINES = 25
 _TAIL_BYTES = 1 << 14

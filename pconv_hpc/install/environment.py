@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.install.commands import Logged, output_of
 
 _STAMP = "pconv-install.json"

@@ -14,8 +14,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.install.mpi import Mpi
 from pconv_hpc.install.toolchain import Cuda, Toolchain
 from pconv_hpc.install.wheel_cache import wheel_key

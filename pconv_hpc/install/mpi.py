@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.install.commands import output_of
 
 # 4.1 takes the same mpirun options and environment variables as the Open MPI of most clusters.

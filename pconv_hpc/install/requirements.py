@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError
 
 # "core" stands for install_requires; the other names are extras of setup.cfg.
 PROFILES: dict[str, tuple[str, ...]] = {

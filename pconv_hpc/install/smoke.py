@@ -11,9 +11,9 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from pconv_hpc import cli
-from pconv_hpc.errors import PconvError, UsageError
+from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.install import opencv
+from pconv_hpc.options import cli
 
 
 def _import_all(*modules: str) -> str:

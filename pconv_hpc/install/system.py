@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.install.commands import Logged, step
 
 # Daemons live in folders that are not on everybody's PATH.

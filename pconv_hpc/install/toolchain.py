@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.install.commands import Logged
 
 _USUAL_CUDA_HOME = Path("/usr/local/cuda")

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.install.commands import locked
 
 

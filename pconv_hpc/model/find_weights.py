@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pconv_hpc.config import load_config
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation.config import load_config
+from pconv_hpc.foundation.errors import UsageError
 
 # A network of this project, trained on photos; docs/model_card.md describes it.
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "photos.h5"
-# Networks that others trained, by what --weights calls them: what tools/fetch_weights.py makes.
+# Networks that others trained, by what --weights calls them: what pconv-hpc fetch-weights makes.
 FETCHED = {name: f"pconv_{name}.h5" for name in ("places2", "celeba")}
 _FETCHED_FOLDER = Path("weights")
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.json")
@@ -61,7 +61,7 @@ def find_weights(path: Path) -> FoundWeights:
     if not descriptions:
         raise UsageError(
             f"{path}: holds neither weights.h5 nor a finished checkpoint; is it a run folder of "
-            "tools/train.py, and has it trained long enough to save one?"
+            "pconv-hpc train, and has it trained long enough to save one?"
         )
     return FoundWeights(descriptions[-1][1].with_suffix(".h5"), image_size)
 
@@ -77,7 +77,7 @@ def _fetched_file(path: Path) -> Path:
         folder = "" if here else f" --out {shlex.quote(str(file.parent))}"
         raise UsageError(
             f"{path}: is no weight file or run folder, and the network of that name is not at "
-            f"{file}. Once, where there is internet: python tools/fetch_weights.py "
+            f"{file}. Once, where there is internet: pconv-hpc fetch-weights "
             f"pconv_{path.name}{folder}"
         )
     return file

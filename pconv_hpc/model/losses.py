@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from pconv_hpc.config import LossConfig
+from pconv_hpc.foundation.config import LossConfig
 from pconv_hpc.model.vgg import VGG16Features
 
 

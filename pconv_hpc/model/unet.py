@@ -5,14 +5,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from pconv_hpc.config import config_to_mapping, model_config_from_mapping
-from pconv_hpc.model.partial_conv import PartialConv2D, upsample_nearest
-from pconv_hpc.model_config import (
+from pconv_hpc.foundation.config import config_to_mapping, model_config_from_mapping
+from pconv_hpc.foundation.model_config import (
     IMAGE_CHANNELS,
     ModelConfig,
     encoder_channels,
     encoder_kernel,
 )
+from pconv_hpc.model.partial_conv import PartialConv2D, upsample_nearest
 
 # Mean and deviation of RGB in [0, 1] for each of ModelConfig.pixels but "unit".
 _PIXEL_STATISTICS = {

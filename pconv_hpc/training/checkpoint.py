@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.hdf5 import open_for_reading, open_for_writing
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.hdf5 import open_for_reading, open_for_writing
 from pconv_hpc.model.weight_header import CHECKPOINT_FORMAT, FORMAT_VERSION
 from pconv_hpc.model.weight_writer import write_arrays
 from pconv_hpc.model.weights import read_arrays
@@ -95,7 +95,7 @@ class CheckpointStore:
             error, self._error = self._error, None
             raise PconvError(
                 f"{self._directory}: the checkpoint could not be written ({error}). The ones "
-                "before are untouched: make room or mend the disk, then tools/resume.py"
+                "before are untouched: make room or mend the disk, then pconv-hpc resume"
             ) from error
 
     def _write_catching(self, step: int, arrays: Arrays, description: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pconv_hpc import atomic
-from pconv_hpc.errors import PconvError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.errors import PconvError
 
 _DESCRIPTION = re.compile(r"step_(\d{8,})\.json")
 

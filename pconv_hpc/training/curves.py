@@ -9,7 +9,7 @@ matplotlib.use("Agg")  # compute nodes have no display
 
 import matplotlib.pyplot as plt
 
-from pconv_hpc import atomic
+from pconv_hpc.foundation import atomic
 
 Table = Sequence[dict[str, float]]
 _NO_LOSS = ("step", "epoch", "images_per_second", "psnr")

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from pconv_hpc.errors import PconvError, UsageError
-from pconv_hpc.launch import launched_size, local_position
+from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.launchers import launched_size, local_position
 
 
 class Ranks:

@@ -13,12 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 import pconv_hpc
-from pconv_hpc.config import RunConfig, config_to_mapping
-from pconv_hpc.data.loader import Batch
-from pconv_hpc.errors import Interrupted, PconvError
-from pconv_hpc.hdf5 import h5py
+from pconv_hpc.foundation.config import RunConfig, config_to_mapping
+from pconv_hpc.foundation.errors import Interrupted, PconvError
+from pconv_hpc.foundation.hdf5 import h5py
+from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.model.weights import save_weights
-from pconv_hpc.stop_request import StopRequest
+from pconv_hpc.shards.loader import Batch
 from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.monitor import Monitor
@@ -114,14 +114,14 @@ class TrainingLoop:
             f"step {step}: the {where} loss is not finite ({loss}). "
             f"{kept if self._last_saved else 'Nothing is saved yet'}. A lower "
             "optimizer.learning_rate or a longer optimizer.warmup_steps helps; continue with "
-            f"tools/resume.py {self.folder.path} --set …"
+            f"pconv-hpc resume {self.folder.path} --set …"
         )
 
     def _stop_message(self) -> str:
         name = self.stop_request.signal_name or "a signal to another rank"
         return (
             f"stopped by {name} after step {self.progress.step} of {self.total_steps}, saved; "
-            f"continue with: tools/resume.py {self.folder.path}"
+            f"continue with: pconv-hpc resume {self.folder.path}"
         )
 
     def _save_is_due(self) -> bool:

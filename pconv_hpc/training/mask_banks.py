@@ -4,8 +4,8 @@ import logging
 import os
 from pathlib import Path
 
-from pconv_hpc.config import RunConfig
-from pconv_hpc.data.mask_bank import MaskBank, draw_bank
+from pconv_hpc.foundation.config import RunConfig
+from pconv_hpc.masks.mask_bank import MaskBank, draw_bank
 from pconv_hpc.training.distributed import Ranks
 
 _LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc import atomic
+from pconv_hpc.foundation import atomic
 
 _LOG = logging.getLogger(__name__)
 

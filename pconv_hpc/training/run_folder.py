@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pconv_hpc import atomic
-from pconv_hpc.config import RunConfig, config_to_mapping, config_to_yaml, load_config
-from pconv_hpc.errors import UsageError
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.config import RunConfig, config_to_mapping, config_to_yaml, load_config
+from pconv_hpc.foundation.errors import UsageError
 
 Status = Literal["running", "interrupted", "failed", "finished"]
 
@@ -53,7 +53,7 @@ class RunFolder:
         if not self.exists:
             raise UsageError(
                 f"{self.path}: no training run here (there is no config.yaml); start one with "
-                f"tools/train.py CONFIG --run-dir {self.path}"
+                f"pconv-hpc train CONFIG --run-dir {self.path}"
             )
         return load_config(self.config_path)
 
@@ -62,7 +62,7 @@ class RunFolder:
         atomic.write_text(self.config_path, config_to_yaml(config))
 
     def write_state(self, status: Status, *, step: int, total_steps: int, reason: str) -> None:
-        """Record where the run stands, for ``tools/resume.py`` and people."""
+        """Record where the run stands, for ``pconv-hpc resume`` and people."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         state = {
             "status": status,
@@ -137,7 +137,7 @@ def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
         raise UsageError(
             f"{folder.path}: a run keeps {', '.join(fixed)} for its whole life, so that it "
             "continues on exactly the next sample. Leave them as they were, or start a new run "
-            "from these weights: tools/train.py CONFIG --run-dir NEW "
+            "from these weights: pconv-hpc train CONFIG --run-dir NEW "
             f"--set train.initial_weights={folder.path}"
         )
     return changed

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from pconv_hpc.config import OptimizerConfig
+from pconv_hpc.foundation.config import OptimizerConfig
 
 
 def peak_learning_rate(config: OptimizerConfig, global_batch_size: int) -> float:

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pconv_hpc.config import OptimizerConfig, RunConfig
-from pconv_hpc.data.aligned import ALIGNMENT_BYTES
-from pconv_hpc.data.loader import Batch
+from pconv_hpc.foundation.aligned_arrays import ALIGNMENT_BYTES
+from pconv_hpc.foundation.config import OptimizerConfig, RunConfig
 from pconv_hpc.model.losses import InpaintingLoss
+from pconv_hpc.shards.loader import Batch
 from pconv_hpc.training.distributed import Ranks
 from pconv_hpc.training.schedule import WarmupSchedule
 

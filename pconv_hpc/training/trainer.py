@@ -11,19 +11,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pconv_hpc.config import RunConfig
-from pconv_hpc.data.checked_reader import CheckedReader
-from pconv_hpc.data.loader import BatchLoader
-from pconv_hpc.data.shards import ShardReader
-from pconv_hpc.data.staging import staged_index
-from pconv_hpc.errors import Interrupted, PconvError, UsageError
-from pconv_hpc.folder_lock import FolderLock
+from pconv_hpc.cluster.folder_lock import FolderLock
+from pconv_hpc.foundation.config import RunConfig
+from pconv_hpc.foundation.errors import Interrupted, PconvError, UsageError
+from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import build_pconv_unet, freeze_encoder_batch_norm
 from pconv_hpc.model.vgg import load_vgg16
 from pconv_hpc.model.weights import assign_variables, load_initial_weights
-from pconv_hpc.stop_request import StopRequest
+from pconv_hpc.shards.checked_reader import CheckedReader
+from pconv_hpc.shards.loader import BatchLoader
+from pconv_hpc.shards.shard_file import ShardReader
+from pconv_hpc.shards.staging import staged_index
 from pconv_hpc.training.checkpoint import CheckpointStore
 from pconv_hpc.training.checkpoint_files import Checkpoint
 from pconv_hpc.training.distributed import Ranks, configure_devices
@@ -266,7 +266,7 @@ def _failures_explained(folder: RunFolder) -> Iterator[None]:
         raise PconvError(
             f"{folder.path}: a file could not be read or written ({error}). The last checkpoint is "
             "untouched: make room, mend the disk or its permissions, then continue with "
-            f"tools/resume.py {folder.path}"
+            f"pconv-hpc resume {folder.path}"
         ) from error
     except tf.errors.OpError as error:
         raise PconvError(
@@ -277,7 +277,7 @@ def _failures_explained(folder: RunFolder) -> Iterator[None]:
 def _open_shards(index: str | None, split: str) -> ShardReader:
     if index is None:
         raise UsageError(
-            f"data.{split}_index is not set; name the index.json that tools/pack.py wrote: "
+            f"data.{split}_index is not set; name the index.json that pconv-hpc pack wrote: "
             f"--set data.{split}_index=DIR/index.json"
         )
     return ShardReader(staged_index(Path(index), os.environ))
@@ -287,7 +287,7 @@ def _build_loss(config: RunConfig, dtype: str) -> InpaintingLoss:
     if config.loss.vgg_weights == "none":
         _LOG.info(
             "loss.vgg_weights is none: perceptual and style loss are off "
-            "(tools/fetch_weights.py vgg16 gets the weights)"
+            "(pconv-hpc fetch-weights vgg16 gets the weights)"
         )
         return InpaintingLoss(config.loss, None)
     return InpaintingLoss(config.loss, load_vgg16(Path(config.loss.vgg_weights), dtype=dtype))

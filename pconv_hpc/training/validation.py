@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pconv_hpc import atomic
-from pconv_hpc.config import RunConfig
-from pconv_hpc.data.loader import Batch, ImageReader, validation_batches
-from pconv_hpc.data.mask_bank import MaskBank
+from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.config import RunConfig
+from pconv_hpc.masks.mask_bank import MaskBank
 from pconv_hpc.model.losses import InpaintingLoss
+from pconv_hpc.shards.loader import Batch, ImageReader, validation_batches
 from pconv_hpc.training.distributed import Ranks
 
 _HOLE_GRAY = 0.5

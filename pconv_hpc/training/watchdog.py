@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from pconv_hpc.closing import Closing
-from pconv_hpc.errors import EXIT_INTERRUPTED, UsageError
+from pconv_hpc.foundation.closing import Closing
+from pconv_hpc.foundation.errors import EXIT_INTERRUPTED, UsageError
 
 LIMIT_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"  # one limit for Horovod and for us
 _DEFAULT_LIMIT_SECONDS = 900.0
@@ -89,7 +89,7 @@ class Watchdog(Closing):
                 _LOG.error(
                     "no step was finished for %.0f s: another rank stands still or its host is "
                     "gone, or a file system does not answer. Ended; the last checkpoint is good, "
-                    "continue with tools/resume.py (%s changes the limit, 0 turns it off)",
+                    "continue with pconv-hpc resume (%s changes the limit, 0 turns it off)",
                     allowed * self._limit_seconds,
                     LIMIT_VARIABLE,
                 )

@@ -1,0 +1,31 @@
+"""See the whole suite work on this machine: pack, train, be interrupted, resume, erase."""
+
+from pathlib import Path
+
+from pconv_hpc.options import cli
+
+_EXAMPLES = """\
+  make demo                                  # installs what is needed first
+  pconv-hpc demo --out /tmp/demo --steps-per-epoch 100
+"""
+
+
+def main() -> None:
+    """Parse, run the demo, print where the report is."""
+    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for all of it")
+    parser.add_argument(
+        "--steps-per-epoch", type=cli.positive_int, default=250, help="length of the training"
+    )
+    parser.add_argument("--ranks", type=cli.positive_int, default=2, help="processes")
+    arguments = parser.parse_args()
+    from pconv_hpc.demo.run import run_demo
+
+    report = run_demo(
+        arguments.out, num_ranks=arguments.ranks, steps_per_epoch=arguments.steps_per_epoch
+    )
+    print(f"report: {report}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

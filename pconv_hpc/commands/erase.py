@@ -1,0 +1,198 @@
+"""Erase objects from a photo, or from all photos of a folder, on as many GPUs as there are.
+
+A photo: what is selected is erased. With no selection its objects are numbered in a picture, and
+you are asked which of them to erase.
+
+A folder: its photos are cut into slices, each a task of a Slurm job array; without Slurm the same
+slices are done here. What is finished is never done again, so the same command continues whatever
+ended early; pconv-hpc erase-status tells how far it is.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, read_manifest
+from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
+from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
+from pconv_hpc.foundation.text import printable
+from pconv_hpc.jobs.erase_array.folder_plan import FolderPlan, plan_new, plan_rest
+from pconv_hpc.jobs.erase_array.status import read_erase_status
+from pconv_hpc.jobs.erase_array.status_text import describe_status
+from pconv_hpc.jobs.erase_array.submission import like_the_last
+from pconv_hpc.jobs.requeue.resubmit import should_submit, site_file
+from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.model.weight_header import check_weights
+from pconv_hpc.options import cli
+from pconv_hpc.options.erase import (
+    SBATCH_OPTIONS,
+    EraseOptions,
+    add_erase_options,
+    erase_settings,
+    refuse_given,
+)
+from pconv_hpc.options.given_options import parse_noting_given
+from pconv_hpc.options.inpaint import fill_settings_of
+from pconv_hpc.options.sbatch import sbatch_options_of
+from pconv_hpc.options.segment import selection_of
+
+_EXAMPLES = """\
+  # look what is in a photo, and answer which of it to erase
+  pconv-hpc erase beach.jpg --show
+
+  # without questions: what is at that pixel; the largest person
+  pconv-hpc erase beach.jpg --click 812,340
+  pconv-hpc erase beach.jpg clean.jpg --classes person --largest
+
+  # everybody in a folder: 64 tasks, at most 16 at once; first only look
+  pconv-hpc erase photos out --classes person \\
+      --tasks 64 --max-running 16 --time 02:00:00 --dry-run
+  pconv-hpc erase-status out --watch
+
+  # with a network of your own
+  pconv-hpc erase beach.jpg --classes person --weights runs/imagenet_256
+
+  # a folder on this machine; Ctrl-C, and the same command continues
+  pconv-hpc erase photos out --classes person --local
+"""
+
+
+def main() -> int:
+    """Parse, and erase from one photo or from many."""
+    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
+    parser.add_argument("images", type=Path, help="photo, or folder of photos or of tar files")
+    parser.add_argument(
+        "out",
+        type=Path,
+        nargs="?",
+        help="result (default: NAME_erased beside the photo); for a folder a new folder",
+    )
+    options = add_erase_options(parser)
+    arguments, given = parse_noting_given(parser, options.recorded)
+    is_tar = arguments.images.suffix.lower() == ".tar"
+    if arguments.images.is_file() and not is_tar:
+        refuse_given(options.folder, arguments, "a folder, and this is one photo")
+        return _erase_photo(options, arguments)
+    if not arguments.images.exists():
+        raise UsageError(f"{arguments.images}: no such file or folder")
+    refuse_given(options.photo, arguments, "one photo, and this is a folder")
+    if arguments.out is None:
+        raise UsageError("expected FOLDER OUT: name a folder for the results")
+    return _erase_folder(options, arguments, given)
+
+
+def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
+    fill_settings_of(arguments)  # to fail now if they cannot be
+    check_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
+    output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
+    with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
+        work = OnePhoto(
+            photo=arguments.images,
+            output=output,
+            folder=arguments.work or Path(temporary),
+            segment_options=options.segment_words(arguments),
+            inpaint_options=options.inpaint_words(arguments),
+            max_pixels=arguments.max_pixels,
+        )
+        if arguments.choices is not None or not selection_of(arguments).is_empty:
+            erase_selected(work, _say)
+        else:
+            erase_answered(
+                work,
+                ask=input,
+                say=_say,
+                show=_open_picture if arguments.show else lambda path: None,
+                shape=arguments.mask,
+                dilation=arguments.dilate,
+                is_patient=sys.stdin.isatty(),
+            )
+    return EXIT_DONE
+
+
+def _say(text: str) -> None:
+    print(printable(text), flush=True)
+
+
+def _open_picture(path: Path) -> None:
+    program = "open" if sys.platform == "darwin" else "xdg-open"
+    try:
+        subprocess.Popen([program, path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        print(f"--show: {program} cannot be run ({error.strerror})", file=sys.stderr)
+
+
+def _erase_folder(
+    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
+) -> int:
+    sbatch_options = sbatch_options_of(arguments, SBATCH_OPTIONS)
+    if "array" in sbatch_options:
+        raise UsageError("--sbatch array=…: --tasks and --max-running say that")
+    here = arguments.local or not should_submit(os.environ)
+    if here:
+        _refuse_options_of_jobs(sbatch_options, arguments)
+    plan = _plan(options, arguments, given)
+    submission = like_the_last(
+        plan.out,
+        plan.to_do,
+        max_running=arguments.max_running,
+        options=sbatch_options,
+        site=site_file(os.environ),
+    )
+    command = "none: the slices are done here" if here else submission.line
+    _say(plan.describe(command if plan.to_do else "none"))
+    if not here:
+        submission.require_room()
+    if arguments.dry_run:
+        return EXIT_DONE
+    manifest = plan.build()
+    if here:
+        return _erase_here(manifest)
+    if plan.to_do:
+        _say(f"submitted   job {submission.submit()}")
+    return EXIT_DONE
+
+
+def _refuse_options_of_jobs(sbatch_options: dict[str, str], arguments: argparse.Namespace) -> None:
+    given = [*sbatch_options, *(["max-running"] if arguments.max_running else [])]
+    if given:
+        raise UsageError(
+            f"--{given[0]} is for a Slurm job, and this runs here (--local, or inside a job, or no "
+            "Slurm answers)"
+        )
+
+
+def _plan(
+    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
+) -> FolderPlan:
+    """Return the plan for a new folder, or for what is left of one."""
+    has_manifest = (arguments.out / MANIFEST_NAME).exists()
+    manifest = read_manifest(arguments.out) if has_manifest else None
+    settings = erase_settings(options, arguments, given, manifest.settings if manifest else None)
+    if manifest is None:
+        return plan_new(arguments.images, arguments.out, settings, arguments.tasks)
+    rest = read_erase_status(arguments.out).rerun
+    return plan_rest(manifest, arguments.images, settings, arguments.tasks, rest)
+
+
+def _erase_here(manifest: Manifest) -> int:
+    from pconv_hpc.erasing.folder.local_run import erase_here
+    from pconv_hpc.evaluation.reports.erase_report import write_erase_report
+
+    ending = erase_here(manifest)
+    if ending.signal_name:
+        print(
+            f"stopped by {ending.signal_name}; run the same command again to continue",
+            file=sys.stderr,
+        )
+    else:
+        _say(describe_status(read_erase_status(manifest.out), None))
+        _say(f"report      {write_erase_report(manifest.out)}")
+    return ending.exit_code
+
+
+if __name__ == "__main__":
+    cli.run(main)

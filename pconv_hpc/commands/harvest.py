@@ -1,0 +1,215 @@
+"""Collect the silhouettes of real objects from photos, for masks in the shape of objects.
+
+PHOTOS is a pack (its index.json), a folder tree of photos, or a tar file. A network of MMDetection
+finds the objects; those that are certain, neither tiny nor huge, and not cut off by the photo's
+edge go into OUT, one HDF5 file with the class, score, size and outline of each. pconv-hpc
+make-masks and masks.objects_from in a configuration take it.
+
+One process does it; mpirun or srun with mpi4py share it among ranks. The result is the same. What
+was interrupted or killed continues when the same command is run again: what is found meanwhile is
+kept in OUT.parts.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from pconv_hpc.cluster.folder_lock import FolderLock
+from pconv_hpc.foundation.disk_space import writing
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.launchers import local_position
+from pconv_hpc.foundation.mpi import World
+from pconv_hpc.foundation.stop_request import StopRequest
+from pconv_hpc.harvest.collect import Wish, harvest
+from pconv_hpc.harvest.from_instances import find_instances, harvest_instances
+from pconv_hpc.harvest.outlines import Criteria
+from pconv_hpc.harvest.parts import Parts, num_lines
+from pconv_hpc.harvest.photo_blocks import num_blocks
+from pconv_hpc.harvest.photos import HarvestPhotos, choose_photos, open_photos
+from pconv_hpc.masks.silhouette_file import SilhouetteFile
+from pconv_hpc.masks.silhouette_report import TILE_SIZE, class_table, silhouette_tiles
+from pconv_hpc.options import cli
+from pconv_hpc.options.files import add_max_pixels_option, add_threads_option
+from pconv_hpc.options.segment import add_network_options
+from pconv_hpc.photos.contact_sheet import save_contact_sheet
+
+_EXAMPLES = """\
+  # the weights of Mask R-CNN, once
+  pconv-hpc fetch-weights mask_rcnn
+
+  # up to 20,000 silhouettes out of 30,000 photos of a pack, and a picture of some
+  pconv-hpc harvest packed/train/index.json masks/objects.h5 --max-photos 30000 \\
+      --contact-sheet masks/objects.png
+
+  # only people and cars, by 4 ranks with a GPU each
+  srun --ntasks=4 --gpus-per-task=1 pconv-hpc harvest photos masks/traffic.h5 \\
+      --classes person,car
+
+  # from what pconv-hpc segment found before, without the network
+  pconv-hpc harvest found/instances masks/found.h5 --from-instances
+
+  # then train on them
+  pconv-hpc make-masks masks/bank.h5 --style objects --objects-from masks/objects.h5
+
+exit codes: 0 done, 1 failed, 2 bad input, 75 interrupted (run the same command again)
+"""
+_SHOWN = 3  # of the photos that cannot be read
+
+
+def main() -> None:
+    """Parse, harvest on all ranks, report on the first."""
+    arguments = _parse()
+    if arguments.out.is_dir():
+        raise UsageError(f"{arguments.out}: is a folder; expected the name of a file")
+    wish = Wish(
+        criteria=Criteria(
+            classes=tuple(name.strip() for name in arguments.classes.split(",") if name.strip()),
+            min_score=arguments.min_score,
+            min_area=arguments.min_area,
+            max_area=arguments.max_area,
+            keep_cut_off=arguments.keep_cut_off,
+        ),
+        max_objects=arguments.max_objects,
+        max_photos=arguments.max_photos,
+    )
+    world = World()
+    with world.ending_together(), StopRequest() as stop:
+        if arguments.dry_run:
+            _describe(arguments, wish, world)
+            return
+        if not arguments.from_instances:
+            _harvest(arguments, wish, world, stop)
+        elif world.is_first:
+            harvest_instances(
+                arguments.photos, wish, arguments.out, should_stop=lambda: stop.is_set
+            )
+        if world.is_first:
+            _report(arguments.out, arguments.contact_sheet)
+
+
+def _parse() -> argparse.Namespace:
+    parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
+    parser.add_argument("photos", type=Path, help="index.json of a pack, folder, or tar file")
+    parser.add_argument("out", type=Path, help="silhouette file to write, HDF5")
+
+    objects = parser.add_argument_group("which objects")
+    objects.add_argument("--classes", default="", metavar="A,B", help="of these (default: all)")
+    objects.add_argument("--min-score", type=float, default=0.7, help="at least this certain")
+    objects.add_argument("--min-area", type=float, default=0.003, help="share of the photo")
+    objects.add_argument("--max-area", type=float, default=0.5, help="share of the photo")
+    objects.add_argument(
+        "--keep-cut-off", action="store_true", help="also those cut off by the photo's edge"
+    )
+    objects.add_argument(
+        "--max-objects", type=cli.positive_int, default=20_000, help="of more a lot decides"
+    )
+
+    add_network_options(parser)
+
+    work = parser.add_argument_group("work")
+    work.add_argument(
+        "--max-photos", type=cli.positive_int, help="photos to look at (default: all); drawn by lot"
+    )
+    work.add_argument(
+        "--from-instances",
+        action="store_true",
+        help="PHOTOS is the folder OUT/instances of pconv-hpc segment; no network runs",
+    )
+    add_threads_option(work, "threads that read photos and trace outlines")
+    add_max_pixels_option(work)
+    work.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also write a picture")
+    work.add_argument("--dry-run", action="store_true", help="say what would be done, then end")
+    return parser.parse_args()
+
+
+def _open(
+    arguments: argparse.Namespace, world: World, stop: StopRequest | None = None
+) -> HarvestPhotos:
+    return open_photos(
+        arguments.photos,
+        Parts(arguments.out).folder,
+        world,
+        max_pixels=arguments.max_pixels,
+        save_index=stop is not None,
+        should_stop=lambda: stop is not None and stop.is_set,
+    )
+
+
+def _describe(arguments: argparse.Namespace, wish: Wish, world: World) -> None:
+    if arguments.from_instances:
+        found = f"{len(find_instances(arguments.photos, wish)):,} photos' instances"
+    else:
+        photos = _open(arguments, world)
+        chosen = len(choose_photos(photos.num_photos, wish.max_photos))
+        done = num_lines(Parts(arguments.out).folder)
+        found = (
+            f"{chosen:,} of {photos.num_photos:,} photos, in {num_blocks(chosen):,} blocks of "
+            f"which {done:,} are done,"
+        )
+    if world.is_first:
+        if arguments.out.exists():
+            print(f"{arguments.out} is there: the same harvest leaves it alone, another is refused")
+        print(f"would look at {found} for {arguments.out}: nothing was written (--dry-run)")
+    world.barrier()
+
+
+def _harvest(arguments: argparse.Namespace, wish: Wish, world: World, stop: StopRequest) -> None:
+    parts = Parts(arguments.out)
+    try:
+        with contextlib.ExitStack() as stack:
+            if world.is_first:
+                with writing(parts.folder):
+                    stack.enter_context(FolderLock(parts.folder))
+            failed = _find(arguments, wish, world, stop)
+    finally:
+        if world.is_first:
+            parts.remove_folder()
+    for photo, reason in failed[:_SHOWN]:
+        print(f"left out {photo}: {reason}", file=sys.stderr)
+    if failed[_SHOWN:]:
+        print(f"left out {len(failed) - _SHOWN:,} more that cannot be read", file=sys.stderr)
+
+
+def _find(
+    arguments: argparse.Namespace, wish: Wish, world: World, stop: StopRequest
+) -> list[tuple[str, str]]:
+    photos = _open(arguments, world, stop)
+
+    from pconv_hpc.segmentation.segmenter import (  # slow to import: PyTorch
+        Segmenter,
+        device_of_rank,
+    )
+
+    local_rank, _ = local_position(os.environ, world.rank, world.size)
+    segmenter = Segmenter(
+        arguments.config,
+        arguments.checkpoint,
+        arguments.device or device_of_rank(local_rank),
+        min_score=wish.criteria.min_score,
+        batch_size=arguments.batch_size,
+    )
+    return harvest(
+        photos,
+        segmenter,
+        wish,
+        arguments.out,
+        world=world,
+        num_threads=arguments.threads,
+        should_stop=lambda: stop.is_set,
+    )
+
+
+def _report(out: Path, contact_sheet: Path | None) -> None:
+    file = SilhouetteFile(out)
+    file.verify()
+    print(class_table(file))
+    print(f"{out}: {file.num_silhouettes:,} silhouettes")
+    if contact_sheet is not None:
+        save_contact_sheet(contact_sheet, silhouette_tiles(file), tile_size=TILE_SIZE)
+        print(f"{contact_sheet}: some of them, class by class")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,1 +1,0 @@
-"""Photos and masks on disk and in memory: packing, shards, mask banks, sampling, loading."""

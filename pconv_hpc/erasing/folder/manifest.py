@@ -1,0 +1,363 @@
+"""The manifest fixes the work on a folder once: which photos, in which slices, with which settings.
+
+``OUT/photos.jsonl`` has a line for each photo, sorted by path; ``OUT/manifest.json``, written last,
+cuts it into slices and holds the settings. Both are made and read as streams, so that memory does
+not grow with the folder.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pconv_hpc.cluster.folder_lock import FolderLock
+from pconv_hpc.erasing.folder.photo_listing import list_work
+from pconv_hpc.erasing.folder.settings import EraseSettings, text
+from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished, write_json
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.write_errors import writing_results
+from pconv_hpc.photos.sources.sorted_listing import (
+    CHUNK_ROWS,
+    PhotoRow,
+    SortedRows,
+    remove_leftovers,
+)
+
+MANIFEST_NAME = "manifest.json"
+PHOTOS_NAME = "photos.jsonl"
+_VERSION = 1
+_MAX_MANIFEST_BYTES = 64 << 20
+# What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
+_BYTES_EACH = 64 << 10
+_MAX_WAIT_S = 15.0
+
+Inputs = Literal["folder", "tar"]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of ``photos.jsonl``.
+
+    Attributes:
+        first: number of its first row, from 0.
+        num_photos: how many rows.
+        offset: where the first row begins, in bytes.
+        num_bytes: the size of all its photos.
+    """
+
+    first: int
+    num_photos: int
+    offset: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The work on a folder; ``build_manifest`` and ``read_manifest`` return it.
+
+    Attributes:
+        images: the folder of the photos, or of tar files, or one tar file; absolute.
+        out: the folder of the results, absolute.
+        inputs: whether ``images`` holds photos or tar files of photos.
+        num_photos: how many.
+        num_bytes: the size of all.
+        slices: task k of an array works on slice k.
+        settings: what is done to each photo.
+    """
+
+    images: Path
+    out: Path
+    inputs: Inputs
+    num_photos: int
+    num_bytes: int
+    slices: tuple[Slice, ...]
+    settings: EraseSettings
+
+    @property
+    def num_slices(self) -> int:
+        """How many slices there are."""
+        return len(self.slices)
+
+    @property
+    def root(self) -> Path:
+        """The folder that the photos' paths, or those of their tar files, are relative to."""
+        return self.images.parent if self.images.is_file() else self.images
+
+    @property
+    def found(self) -> Path:
+        """The folder of masks and instances."""
+        return self.out / "found"
+
+    @property
+    def erased(self) -> Path:
+        """The folder of the erased photos."""
+        return self.out / "erased"
+
+    def slice_dir(self, number: int) -> Path:
+        """Return the folder of a slice's ledger, lock and log."""
+        return self.out / "slices" / f"{number:05d}"
+
+    def photos(self, number: int) -> Iterator[PhotoRow]:
+        """Yield the photos of a slice, in order.
+
+        Raises:
+            UsageError: ``photos.jsonl`` is not the one that this manifest was written with.
+        """
+        path = self.out / PHOTOS_NAME
+        part = self.slices[number]
+        try:
+            with open(path, "rb") as stream:
+                stream.seek(part.offset)
+                for row in range(part.first, part.first + part.num_photos):
+                    yield _parse_row(path, row, stream.readline())
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+
+
+# What a file that is no manifest makes of the code that reads it as one.
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_AGAIN = "the folder's list of photos is lost: erase into another OUT"
+
+
+def _parse_row(path: Path, row: int, line: bytes) -> PhotoRow:
+    try:
+        photo = PhotoRow.from_json(line)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path}: row {row} is damaged ({error}); {_AGAIN}") from error
+    relative = PurePosixPath(photo.photo)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise UsageError(f"{path}: row {row}: {photo.photo!r} leads out of the folder; {_AGAIN}")
+    return photo
+
+
+def build_manifest(
+    images: Path,
+    out: Path,
+    *,
+    num_slices: int,
+    settings: EraseSettings,
+    chunk_rows: int = CHUNK_ROWS,
+    environment: Mapping[str, str] = os.environ,
+    record: bool = True,
+) -> Manifest:
+    """List the photos of a folder and cut the list into slices; do it once.
+
+    Of several processes that come at the same time one makes the manifest and the others wait. One
+    that is there is used as it is: photos that were added since are not in it. Only threads, batch
+    sizes and device of the settings are put in place of those that it records.
+
+    Args:
+        images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
+        out: folder of the results; photos in it are left out.
+        num_slices: contiguous parts of about the same size in bytes, none of which divides a tar
+            file; some are empty where there are fewer photos.
+        settings: what is done to each photo.
+        chunk_rows: so many rows are in memory at once.
+        environment: tells which Slurm job this process belongs to.
+        record: whether other threads, batch sizes and devices than recorded are to be those of
+            later tasks, too.
+
+    Raises:
+        UsageError: there are no photos, the table of choices names others, or the manifest that is
+            there is one of other work.
+        OutputError: it cannot be written.
+    """
+    images, out = images.absolute(), out.absolute()
+    if not images.exists():
+        raise UsageError(f"{images}: no such folder; expected a folder of photos or of tar files")
+    require_own_folder(out, images)
+    if num_slices < 1:
+        raise UsageError(f"{num_slices} slices: expected at least 1")
+    with writing_results(out):
+        _write_once(images, out, num_slices, settings, chunk_rows, environment)
+    manifest = read_manifest(out)
+    require_same(manifest, images, num_slices, settings)
+    if settings == manifest.settings:
+        return manifest
+    manifest = replace(manifest, settings=settings)
+    if record:
+        with writing_results(out):
+            _save(manifest)
+    return manifest
+
+
+def require_own_folder(out: Path, images: Path) -> None:
+    """Raise ``UsageError`` where ``out`` (absolute) is no folder for results nor can become one."""
+    there = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UsageError(f"{there}: is no folder; expected a folder of its own for the results")
+    if there == out and out.samefile(images):
+        raise UsageError(f"{out}: expected a folder of its own for the results")
+
+
+def _write_once(
+    images: Path,
+    out: Path,
+    num_slices: int,
+    settings: EraseSettings,
+    chunk_rows: int,
+    environment: Mapping[str, str],
+) -> None:
+    """Write the manifest, or wait until another process has written it."""
+    wait_s, told = 0.5, False
+    while not (out / MANIFEST_NAME).exists():
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(FolderLock(out, environment))
+            except UsageError as error:
+                if not told:
+                    print(f"waiting for the list of photos: {error}", file=sys.stderr, flush=True)
+                told = True
+                time.sleep(wait_s)
+                wait_s = min(2 * wait_s, _MAX_WAIT_S)
+                continue
+            if not (out / MANIFEST_NAME).exists():
+                remove_leftovers(out)
+                remove_unfinished([out / PHOTOS_NAME, out / MANIFEST_NAME])
+                _write(images, out, num_slices, settings, chunk_rows)
+
+
+def _write(
+    images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
+) -> None:
+    with SortedRows(list_work(images, out, settings.choices), out, chunk_rows=chunk_rows) as rows:
+        inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
+        if inputs == "tar" and settings.empty == "skip":
+            raise UsageError(
+                f"{images}: tar files are written anew with all their members; expected that "
+                "photos with nothing to erase are copied, and not skipped"
+            )
+        with atomic_path(out / PHOTOS_NAME) as temporary:
+            slices = _write_rows(rows, temporary, num_slices)
+    manifest = Manifest(
+        images=images,
+        out=out,
+        inputs=inputs,
+        num_photos=rows.num_rows,
+        num_bytes=rows.num_bytes,
+        slices=tuple(slices),
+        settings=settings,
+    )
+    _save(manifest)
+
+
+def _save(manifest: Manifest) -> None:
+    value = {
+        "format": "pconv_hpc erase manifest",
+        "version": _VERSION,
+        "images": os.fspath(manifest.images),
+        "inputs": manifest.inputs,
+        "num_photos": manifest.num_photos,
+        "total_bytes": manifest.num_bytes,
+        "num_slices": manifest.num_slices,
+        "settings": manifest.settings.to_json(),
+        "slices": [
+            {"first": s.first, "num_photos": s.num_photos, "offset": s.offset, "bytes": s.num_bytes}
+            for s in manifest.slices
+        ],
+    }
+    write_json(manifest.out / MANIFEST_NAME, value)
+
+
+def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
+    """Write the rows, and return the slices that their weights make."""
+    total = rows.num_bytes + rows.num_rows * _BYTES_EACH
+    weight = offset = 0
+    parts: list[list[int]] = []  # the fields of slices, growing
+    tar: str | None = None
+    with open(path, "w", encoding="ascii") as stream:
+        for number, row in enumerate(rows):
+            if tar is None or row.tar != tar:
+                tar = row.tar
+                while len(parts) <= weight * num_slices // total:
+                    parts.append([number, 0, offset, 0])
+            line = f"{row.to_json()}\n"
+            stream.write(line)
+            offset += len(line)
+            weight += row.num_bytes + _BYTES_EACH
+            parts[-1][1] += 1
+            parts[-1][3] += row.num_bytes
+    parts += [[rows.num_rows, 0, offset, 0]] * (num_slices - len(parts))
+    return [Slice(*part) for part in parts]
+
+
+def read_manifest(out: Path) -> Manifest:
+    """Read the manifest of a folder of results.
+
+    Raises:
+        UsageError: there is none, or it cannot be used.
+    """
+    out = out.absolute()
+    path = out / MANIFEST_NAME
+    try:
+        with open(path, "rb") as stream:
+            return _parse(json.loads(stream.read(_MAX_MANIFEST_BYTES)), out)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: no such file; expected the OUT folder of pconv-hpc erase FOLDER OUT, or of "
+            "jobs/erase_array.sbatch"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except _DAMAGE as error:
+        raise UsageError(f"{path}: not a manifest that can be used ({error!r})") from error
+
+
+def _parse(value: Mapping[str, Any], out: Path) -> Manifest:
+    if value["version"] != _VERSION:
+        raise ValueError(f"version {value['version']}, expected {_VERSION}")
+    if value["inputs"] not in ("folder", "tar"):
+        raise ValueError(f"inputs are {value['inputs']!r}")
+    return Manifest(
+        images=Path(text(value["images"])),
+        out=out,
+        inputs=value["inputs"],
+        num_photos=_count(value["num_photos"]),
+        num_bytes=_count(value["total_bytes"]),
+        slices=tuple(
+            Slice(*(_count(part[name]) for name in ("first", "num_photos", "offset", "bytes")))
+            for part in value["slices"]
+        ),
+        settings=EraseSettings.from_json(value["settings"]),
+    )
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < sys.maxsize:
+        raise ValueError(f"expected a number of photos or bytes, found {value!r}")
+    return value
+
+
+def require_same(
+    manifest: Manifest, images: Path, num_slices: int, settings: EraseSettings
+) -> None:
+    """Raise ``UsageError`` naming each difference between the recorded work and the given one.
+
+    Threads, batch sizes and device may differ.
+    """
+    recorded = {"images": str(manifest.images), "slices": manifest.num_slices}
+    given = {"images": str(images), "slices": num_slices}
+    recorded |= manifest.settings.without_capacity.to_json()
+    given |= settings.without_capacity.to_json()
+    differences = [
+        f"{name}: {_show(recorded[name])}, now {_show(given[name])}"
+        for name in recorded
+        if recorded[name] != given[name]
+    ]
+    if differences:
+        listed = "\n  ".join(differences)
+        raise UsageError(
+            f"{manifest.out / MANIFEST_NAME} records other work than this:\n  {listed}\n"
+            "Give the recorded options to go on with that work, or another OUT to begin this one"
+        )
+
+
+def _show(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)

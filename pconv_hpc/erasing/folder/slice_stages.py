@@ -1,0 +1,69 @@
+"""The command lines of the two stages of a slice."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.foundation.atomic import remove_unfinished
+
+TOOLS = Path(__file__).parents[3] / "tools"
+StageName = Literal["segment", "inpaint"]
+FOUND_KINDS = ("instances", "masks", "overlays")  # the folders of the first stage's results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Where the stages read and write; all paths are absolute.
+
+    Attributes:
+        images: the folder of the photos.
+        found: the folder of masks and instances.
+        erased: the folder of the erased photos.
+        settings: what is done to each photo.
+    """
+
+    images: Path
+    found: Path
+    erased: Path
+    settings: EraseSettings
+
+    @property
+    def masks(self) -> Path:
+        """The folder of the masks."""
+        return self.found / "masks"
+
+    def mask(self, photo: str) -> Path:
+        """Return the mask file of a photo."""
+        return self.masks / f"{photo}.png"
+
+    def command(self, stage: StageName, *, todo: Path, ledger: Path, alone: bool) -> list[str]:
+        """Return the command that brings the photos of a list one stage further.
+
+        Args:
+            stage: which.
+            todo: rows like those of ``photos.jsonl``.
+            ledger: the ledger file of this attempt.
+            alone: one photo at a time, so that one that kills the process is known by it.
+        """
+        settings = self.settings
+        # --name=value, so that no value passes for an option
+        options = [f"--files-from={todo}", f"--ledger={ledger}"]
+        if stage == "segment":
+            folders = [self.images, self.found]
+            options += [f"--checkpoint={settings.checkpoint}"] if settings.checkpoint else []
+            options += [f"--config={settings.config}"] if settings.config else []
+            options += settings.segment_options
+            options += ["--threads=1", "--batch-size=1"] if alone else []
+        else:
+            folders = [self.images, self.masks, self.erased]
+            options += [f"--weights={settings.weights}", *settings.inpaint_options]
+            options += ["--threads=1"] if alone else []
+        return [sys.executable, str(TOOLS / f"{stage}.py"), *map(str, folders), *options]
+
+    def sweep(self, photos: Sequence[str]) -> None:
+        """Remove what a dead stage had written of these photos' results and not finished."""
+        roots = [*(self.found / kind for kind in FOUND_KINDS), self.erased]
+        remove_unfinished(root / photo for root in roots for photo in photos)

@@ -1,0 +1,1 @@
+"""Single figures: errors in holes, ghosts of what was erased, LPIPS."""

@@ -1,0 +1,1 @@
+"""What is measured on which photos with which masks, and the results."""

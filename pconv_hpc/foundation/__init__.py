@@ -1,0 +1,1 @@
+"""What knows nothing of photos, networks or Slurm: files, settings, processes."""

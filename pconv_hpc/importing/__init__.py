@@ -1,1 +1,0 @@
-"""Weights that other projects trained: PyTorch's files, read as data, become weight files."""

@@ -1,0 +1,275 @@
+"""One photo from mask to filled holes: planned, scaled, predicted, given texture, pasted.
+
+No network in here: what it is to predict is yielded.
+"""
+
+import math
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.inpainting.cells import plan_cells
+from pconv_hpc.inpainting.detail import DETAILS, Detail, add_detail
+from pconv_hpc.inpainting.frequency_selective import depth_in
+from pconv_hpc.inpainting.holes import plan_crops
+from pconv_hpc.inpainting.outside_in import Tile, fill_from_outside
+from pconv_hpc.inpainting.rim import continue_rim
+from pconv_hpc.inpainting.scaling import enlarge_photo, reduce_photo, reduced_shape
+from pconv_hpc.inpainting.sources import patch_source
+from pconv_hpc.photos.decode import ImageError
+from pconv_hpc.photos.photo import Box, Photo
+
+Strategy = Literal["crop", "full", "resize"]
+STRATEGIES: tuple[Strategy, ...] = ("crop", "full", "resize")
+
+_CROPS_AT_ONCE = 16  # of one photo, to share batches; more would only take memory
+_FULL_MULTIPLE = 64  # sides of whole photos are padded to it: fewer different shapes to trace
+# Holes up to this depth, as a multiple of the network's reach, are filled better at their own scale
+# than scaled down; deeper ones are scaled down to it (docs/quality.md).
+_FULL_SCALE_REACHES = 4 / 3
+_MAX_CROP_PIXELS = 6 << 20  # what a network is shown of one crop; more takes minutes on a core
+# Tiles may be this much larger than the working size: one pass instead of several that overlap.
+_TILE_GROWTH = (1.0, 1.5, 2.0)
+
+PhotoFilling = Generator[list[Tile], list[np.ndarray], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillSettings:
+    """How holes are brought to the network.
+
+    Attributes:
+        strategy: ``crop``: each hole with its surroundings; ``full``: the whole photo in one pass;
+            ``resize``: the whole photo at the working size.
+        working_size: side of the square that the network is given, pixels.
+        context: side of a crop as a multiple of its hole's longer side.
+        detail: ``patches``: what the network made is given texture of the photo itself;
+            ``blended``: more of the network, nearer to the truth on average and softer;
+            ``none``: the network alone.
+        max_reduction: how much a crop may be scaled down so that the network fills a deep hole;
+            a deeper one is filled ring by ring.
+        rim: over how many pixels, at the network's resolution, the continued surroundings fade into
+            what the network made; see ``rim``.
+        max_full_pixels: a larger photo is scaled down to that for ``full``, or memory runs out.
+    """
+
+    strategy: Strategy = "crop"
+    detail: Detail = "patches"
+    working_size: int = 256
+    context: float = 2.0
+    max_reduction: float = 4.0
+    rim: float = 6.0
+    max_full_pixels: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        for holds, message in (
+            (self.strategy in STRATEGIES, f"strategy must be one of {', '.join(STRATEGIES)}"),
+            (self.detail in DETAILS, f"detail must be one of {', '.join(DETAILS)}"),
+            (8 <= self.working_size <= 4096, "working_size must be between 8 and 4096"),
+            (1 <= self.context <= 100, "context must be between 1 and 100"),
+            (1 <= self.max_reduction <= 1000, "max_reduction must be between 1 and 1000"),
+            (0 <= self.rim <= 1000, "rim must be between 0 and 1000"),
+            (self.max_full_pixels >= 64, "max_full_pixels must be at least 64"),
+        ):
+            if not holds:
+                raise UsageError(message)
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A part of a photo that is filled by itself, and at which size."""
+
+    box: Box
+    own: np.ndarray  # bool (h, w): the hole pixels it fills
+    shape: tuple[int, int]  # what it is scaled down to
+    tile_shape: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """How much it is scaled down."""
+        return max(self.box.height / self.shape[0], self.box.width / self.shape[1])
+
+
+def fill_photo(
+    photo: Photo,
+    hole: np.ndarray,
+    settings: FillSettings,
+    *,
+    reach: int,
+    kept: np.ndarray | None = None,
+) -> PhotoFilling:
+    """Fill the holes of a photo, in place.
+
+    A generator: it yields tiles for the network and wants their predictions, float32 (h, w, 3), in
+    the same order; see ``outside_in``. Pixels outside ``hole`` are never written.
+
+    Args:
+        photo: changed where ``hole`` is true.
+        hole: bool (H, W) of the upright photo, true = erase.
+        settings: how.
+        reach: how many pixels deep into a hole the network's output is defined.
+        kept: bool (H, W), objects that no texture is to be taken from; see ``patch_source``.
+
+    Raises:
+        ImageError: the mask has another size, or covers the whole photo.
+    """
+    check_mask(photo, hole)
+    fillings: list[PhotoFilling] = []
+    for region in _regions(hole, settings, reach):
+        fillings.append(_fill_region(photo, hole, kept, region, settings, reach))
+        if len(fillings) == _CROPS_AT_ONCE:
+            yield from side_by_side(fillings)
+            fillings = []
+    yield from side_by_side(fillings)
+
+
+def check_mask(photo: Photo, hole: np.ndarray) -> None:
+    """Raise ``ImageError`` if a mask (H, W) cannot be used on a photo."""
+    if hole.shape != (photo.height, photo.width):
+        turned = photo.pixels.shape[:2] == hole.shape
+        hint = (
+            "; it was drawn on the photo as stored, before its EXIF orientation" if turned else ""
+        )
+        raise ImageError(
+            f"the mask is {hole.shape[1]} x {hole.shape[0]} and the photo {photo.width} x "
+            f"{photo.height} pixels as displayed{hint}; expected equal sizes"
+        )
+    if hole.all():
+        raise ImageError("the mask covers the whole photo; nothing is left to fill it from")
+
+
+def side_by_side(fillings: Sequence[PhotoFilling]) -> PhotoFilling:
+    """Run several generators of tiles together: what they want in one round is one list."""
+    wanted = [(filling, tiles) for filling in fillings for tiles in _started(filling)]
+    while wanted:
+        outputs = iter((yield [tile for _, tiles in wanted for tile in tiles]))
+        still_wanted = []
+        for filling, tiles in wanted:
+            try:
+                still_wanted.append((filling, filling.send([next(outputs) for _ in tiles])))
+            except StopIteration:
+                continue
+        wanted = still_wanted
+
+
+def _started(filling: PhotoFilling) -> Iterator[list[Tile]]:
+    """Yield what a generator wants first, if it wants anything."""
+    try:
+        yield next(filling)
+    except StopIteration:
+        return
+
+
+def _regions(hole: np.ndarray, settings: FillSettings, reach: int) -> Iterator[_Region]:
+    if not hole.any():
+        return
+    if settings.strategy == "crop":
+        plan = plan_crops(hole, working_size=settings.working_size, context=settings.context)
+        for crop in plan.crops:
+            own = plan.hole_of(crop, hole)
+            shape = _scaled_for_depth(own, reach, settings.max_reduction)
+            yield _Region(crop.box, own, shape, _tile_shape(shape, settings.working_size))
+        return
+    working = (settings.working_size, settings.working_size)
+    height, width = hole.shape
+    if settings.strategy == "resize":
+        shape = reduced_shape(height, width, max(1.0, max(hole.shape) / settings.working_size))
+        yield _Region(Box(0, 0, height, width), hole, shape, working)
+        return
+    factor = max(1.0, math.sqrt(height * width / settings.max_full_pixels))
+    shape = reduced_shape(height, width, factor)
+    tile_shape = (
+        -(-shape[0] // _FULL_MULTIPLE) * _FULL_MULTIPLE,
+        -(-shape[1] // _FULL_MULTIPLE) * _FULL_MULTIPLE,
+    )
+    yield _Region(Box(0, 0, height, width), hole, shape, tile_shape)
+
+
+def _scaled_for_depth(hole: np.ndarray, reach: int, max_reduction: float) -> tuple[int, int]:
+    """Return the size at which a network fills the hole of a crop, bool (h, w), best."""
+    by_depth = float(depth_in(hole).max()) / (_FULL_SCALE_REACHES * reach)
+    by_size = math.sqrt(hole.size / _MAX_CROP_PIXELS)
+    factor = min(max(1.0, by_depth, by_size), max_reduction)
+    return reduced_shape(hole.shape[0], hole.shape[1], factor)
+
+
+def _tile_shape(shape: tuple[int, int], working_size: int) -> tuple[int, int]:
+    """Return the smallest square that holds all of a picture, or else the largest there is."""
+    sides = [int(working_size * growth) for growth in _TILE_GROWTH]
+    side = next((side for side in sides if side >= max(shape)), sides[-1])
+    return side, side
+
+
+def _fill_region(
+    photo: Photo,
+    hole: np.ndarray,
+    kept: np.ndarray | None,
+    region: _Region,
+    settings: FillSettings,
+    reach: int,
+) -> PhotoFilling:
+    reduced, valid = reduce_photo(
+        photo.read_rgb(region.box), ~hole[region.box.slices], region.shape
+    )
+    output = yield from fill_from_outside(reduced, valid, tile_shape=region.tile_shape, reach=reach)
+    filled = continue_rim(output, reduced, valid, settings.rim)
+    # with its true surroundings, so that scaling up runs smoothly from them into the hole
+    structure = np.where(valid[..., None], reduced, filled)
+    if settings.detail == "none":
+        enlarged = enlarge_photo(structure, (region.box.height, region.box.width))
+        photo.write_rgb(region.box, enlarged, region.own)
+    else:
+        _add_detail(photo, hole, kept, region, structure, settings.detail)
+
+
+def _add_detail(
+    photo: Photo,
+    hole: np.ndarray,
+    kept: np.ndarray | None,
+    region: _Region,
+    structure: np.ndarray,
+    detail: Detail,
+) -> None:
+    """Write a region's hole with texture, cell by cell.
+
+    Args:
+        photo: changed where the region's hole is.
+        hole: bool (H, W), all holes of the photo.
+        kept: bool (H, W), objects that no texture is taken from.
+        region: whose hole is filled.
+        structure: float32 (h, w, 3), what the network made of it, at the network's scale.
+        detail: how.
+    """
+    own = np.zeros_like(hole)
+    own[region.box.slices] = region.own
+    unknown = hole.copy()  # but for what is written, cell by cell
+    for cell in plan_cells(own, hole):
+        part = cell.of(own)
+        known = ~unknown[cell.box.slices]
+        rgb = photo.read_rgb(cell.box)
+        picture = np.where(known[..., None], rgb, np.float32(0))
+        _paste_structure(picture, structure, region.box, cell.box)
+        result = add_detail(
+            rgb,
+            picture,
+            part,
+            known=known,
+            valid=~hole[cell.box.slices],
+            source=known if kept is None else patch_source(known, part, kept[cell.box.slices]),
+            detail=detail,
+            scale=region.scale,
+        )
+        photo.write_rgb(cell.box, result, part)
+        unknown[cell.box.slices] &= ~part
+
+
+def _paste_structure(picture: np.ndarray, structure: np.ndarray, region: Box, cell: Box) -> None:
+    """Put what the network made of ``region`` into the picture (h, w, 3) of ``cell``."""
+    top, left = max(region.top, cell.top), max(region.left, cell.left)
+    bottom, right = min(region.bottom, cell.bottom), min(region.right, cell.right)
+    part = Box(top - region.top, left - region.left, bottom - region.top, right - region.left)
+    enlarged = enlarge_photo(structure, (region.height, region.width), part)
+    picture[top - cell.top : bottom - cell.top, left - cell.left : right - cell.left] = enlarged

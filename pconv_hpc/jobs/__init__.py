@@ -1,0 +1,1 @@
+"""What runs under Slurm, and where it stands."""

@@ -1,0 +1,1 @@
+"""An erase folder as job arrays: planned, submitted, worked on, reported."""

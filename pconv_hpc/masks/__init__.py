@@ -1,0 +1,1 @@
+"""Masks: shapes, drawing, banks, variation, silhouettes of objects, growing."""

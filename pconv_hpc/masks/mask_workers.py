@@ -1,0 +1,85 @@
+"""Masks drawn by several processes, in order."""
+
+import contextlib
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pconv_hpc.foundation.errors import PconvError
+
+_MASKS_PER_TASK = 16
+_TASKS_AHEAD = 4  # for each process; more would only take memory
+_Draw = Callable[[int], NDArray[np.uint8]]
+
+
+def draw_in_order(draw: _Draw, num_masks: int, workers: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield ``draw(0)``, ``draw(1)``, …, drawn by ``workers`` processes, or by this one if it is 1.
+
+    Signals to stop are left to this process, although launchers and terminals send them to all.
+
+    Raises:
+        PconvError: one of the processes was killed.
+    """
+    if workers <= 1:
+        yield from map(draw, range(num_masks))
+        return
+    # Spawned, not forked: a fork of a process that holds MPI, Horovod or TensorFlow may hang.
+    context = multiprocessing.get_context("spawn")
+    # No multiprocessing.Pool: if one of its processes is killed it waits for ever.
+    executor = ProcessPoolExecutor(workers, context, _start_worker, (draw,))
+    pending: deque[Future[list[NDArray[np.uint8]]]] = deque()
+    others = multiprocessing.active_children()
+    try:
+        for first in range(0, num_masks, _MASKS_PER_TASK):
+            with _ctrl_c_blocked():
+                last = min(first + _MASKS_PER_TASK, num_masks)
+                pending.append(executor.submit(_draw_in_worker, first, last))
+            if len(pending) == _TASKS_AHEAD * workers:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+        executor.shutdown()
+    except BrokenProcessPool as error:
+        raise PconvError(
+            "a process that draws masks was killed; was memory short? Nothing was written: run the "
+            "same command again, with fewer processes if it repeats"
+        ) from error
+    finally:  # where not all was drawn, nobody wants what they still draw
+        for process in multiprocessing.active_children():
+            if process not in others:
+                process.kill()
+        executor.shutdown()
+
+
+@contextlib.contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Let processes that are started in this block leave Ctrl-C, which reaches all, to this one."""
+    resource_tracker.ensure_running()  # it unblocks the signal as it starts: let it start first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Worker:
+    """What a drawing process was given when it started: silhouettes may be many megabytes."""
+
+    draw: _Draw
+
+
+def _start_worker(draw: _Draw) -> None:
+    for number in (signal.SIGUSR2, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    _Worker.draw = staticmethod(draw)
+
+
+def _draw_in_worker(first: int, last: int) -> list[NDArray[np.uint8]]:
+    return [_Worker.draw(index) for index in range(first, last)]

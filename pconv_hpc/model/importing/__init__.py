@@ -1,0 +1,1 @@
+"""Weights that other projects trained, into files of this one."""

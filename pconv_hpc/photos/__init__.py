@@ -1,0 +1,1 @@
+"""One photo in memory: decoded, its colour, where its result goes."""

@@ -1,0 +1,1 @@
+"""Many photos: folders, tar files, and listings in bounded memory."""

@@ -1,0 +1,80 @@
+"""What every source of photos can do, and which names it passes on."""
+
+import abc
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from pconv_hpc.foundation.text import printable
+
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
+    ".jp2", ".avif",
+})  # fmt: skip
+
+_MAX_KEY_BYTES = 4096
+
+
+class PhotoSource(abc.ABC):
+    """Photos that can be counted, named and read in any order, in constant time each.
+
+    Attributes:
+        name: of the folder or file, without where it lies.
+        keys: sorted and unique names such as ``class/photo.JPEG``, valid UTF-8.
+        sizes: int64 (N,), bytes of each encoded photo.
+        ignored: how many entries were left out, by reason.
+    """
+
+    name: str
+    keys: Sequence[str]
+    sizes: np.ndarray
+    ignored: Counter[str]
+
+    @abc.abstractmethod
+    def read(self, index: int) -> bytes:
+        """Return the encoded photo ``index``.
+
+        Raises:
+            PconvError: it has vanished or changed since it was listed, or the disk fails.
+        """
+
+    def close(self) -> None:  # noqa: B027 -- most sources hold nothing open
+        """Let go of open files."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all names and sizes, in hexadecimal: equal for equal sets of photos."""
+        digest = hashlib.sha256()
+        for key, size in zip(self.keys, self.sizes, strict=True):
+            digest.update(f"{key}\0{size}\n".encode())
+        return digest.hexdigest()
+
+
+def safe_key(name: str) -> str | None:
+    """Return ``name`` as a key, or None if a file of that name could lie anywhere.
+
+    Keys end up in file names that others derive, so absolute paths, ``..``, control characters
+    and absurd lengths are not passed on.
+    """
+    name = printable(name)
+    path = PurePosixPath(name)  # drops "./" and doubled slashes
+    unsafe = (
+        path.is_absolute()
+        or ".." in path.parts
+        or not path.parts
+        or len(name.encode()) > _MAX_KEY_BYTES
+        or any(unicodedata.category(character) == "Cc" for character in name)
+    )
+    return None if unsafe else str(path)
+
+
+def why_no_photo(key: str) -> str | None:
+    """Return why a file of this name is not taken for a photo, or None if it is."""
+    path = PurePosixPath(key)
+    if any(part.startswith(".") for part in path.parts):  # ._photo.jpg is what macOS leaves behind
+        return "hidden"
+    return None if path.suffix.lower() in IMAGE_SUFFIXES else "not named like an image"

@@ -1,0 +1,1 @@
+"""Finding objects in photos and selecting some: torch, never TensorFlow."""

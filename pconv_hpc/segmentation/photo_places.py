@@ -1,0 +1,90 @@
+"""Which photos to segment, and where the results of each go."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
+from pconv_hpc.photos.sources.sorted_listing import PhotoRow
+from pconv_hpc.photos.sources.visible_files import visible_files
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where one photo is and where what is found in it goes.
+
+    Attributes:
+        image: the photo's path relative to its folder, with ``/``: its name in reports.
+        photo: the photo's file.
+        instances: its JSON file.
+        mask: its mask, white = erase; pconv-hpc inpaint finds the photo's mask by this name.
+        overlay: the picture with numbered instances.
+    """
+
+    image: str
+    photo: Path
+    instances: Path
+    mask: Path
+    overlay: Path
+
+
+def places(folder: Path, image: str, out: Path) -> Places:
+    """Return the files of the photo ``image`` of ``folder`` and of its results in ``out``."""
+    return Places(
+        image=image,
+        photo=folder / image,
+        instances=out / "instances" / f"{image}.json",
+        mask=out / "masks" / f"{image}.png",
+        overlay=out / "overlays" / f"{image}.jpg",
+    )
+
+
+def find_photos(images: Path, out: Path) -> tuple[Path, list[str]]:
+    """Return the folder of the photos and their relative paths, sorted.
+
+    Args:
+        images: a photo, or a folder with all its subfolders; hidden files are left out.
+        out: the folder of the results; photos in it are left out.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if images.is_file():
+        return images.parent, [images.name]
+    if not images.is_dir():
+        raise UsageError(f"{images}: no such file or folder")
+    found = [name for name in visible_files(images, out) if name.lower().endswith(PHOTO_SUFFIXES)]
+    if not found:
+        raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
+    return images, found
+
+
+def read_list(path: Path, folder: Path) -> list[str]:
+    """Read the relative paths of photos, as one task of many is given them.
+
+    Args:
+        path: one path on each line; or, if it ends in ``.jsonl``, rows like those of a manifest's
+            ``photos.jsonl``, in which every name fits.
+        folder: what the paths are relative to.
+
+    Raises:
+        UsageError: it cannot be read, is empty, or a path leads out of ``folder``.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder, and a list of photos needs one")
+    try:
+        if path.suffix == ".jsonl":
+            lines = path.read_bytes().splitlines()
+            images = [PhotoRow.from_json(line).photo for line in lines if line.strip()]
+        else:
+            text = path.read_text(encoding="utf-8")
+            images = [line for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: not a list of paths ({error})") from error
+    for image in images:
+        relative = PurePosixPath(image)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise UsageError(f"{path}: {image!r} leads out of {folder}; expected relative paths")
+    if not images:
+        raise UsageError(f"{path}: names no photos")
+    return images

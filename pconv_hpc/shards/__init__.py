@@ -1,0 +1,1 @@
+"""Packed photos: HDF5 shards written, checked, staged, sampled and loaded."""

@@ -1,1 +1,0 @@
-"""What the suite knows about Slurm."""

@@ -1,0 +1,51 @@
+"""What the documents name exists, and every program explains itself."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import REPOSITORY
+
+ROOTS = (REPOSITORY, REPOSITORY / "pconv_hpc")  # what documents name is within one
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text())
+    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_files_of_the_project_that_are_named_exist(path: Path) -> None:
+    named = re.findall(
+        r"(?<![\w/])(?:tools|configs|jobs|tests)/[\w./-]*\w\.(?:py|ya?ml|sh|sbatch)\b",
+        path.read_text(),
+    )
+    own_choice = {"tools/NAME.py", "jobs/site.sh"}  # a placeholder; what each site writes itself
+    missing = [
+        n for n in named if n not in own_choice and not any((root / n).exists() for root in ROOTS)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", TOOLS, ids=lambda path: path.stem)
+def test_help_teaches(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, path, "--help"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout
+    shown = re.match(r"usage: (pconv-hpc \S+|\S+)", done.stdout)
+    assert shown is not None
+    assert shown[1] in done.stdout.split("examples:")[1]
+    unknown = subprocess.run(
+        [sys.executable, path, "--no-such-option"], capture_output=True, text=True, timeout=120
+    )
+    assert unknown.returncode == 2
+    assert "Traceback" not in unknown.stderr

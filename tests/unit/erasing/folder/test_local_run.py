@@ -1,0 +1,52 @@
+"""A folder that is erased on this machine, slice by slice."""
+
+from pathlib import Path
+
+import pytest
+
+from pconv_hpc.erasing.folder import slice_stages
+from pconv_hpc.erasing.folder.local_run import erase_here
+from pconv_hpc.erasing.folder.slice_summary import read_done
+from pconv_hpc.foundation.errors import UsageError
+from tests.support.fake_stages import FakeFolder
+
+
+def test_a_task_killed_behind_its_last_photo_is_cleared_up_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FakeFolder(tmp_path, {"a.jpg": "star", "b.jpg": "star", "c.jpg": "empty"})
+    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    slice_dir = folder.manifest.slice_dir(0)
+    assert erase_here(folder.manifest).exit_code == 0
+    done, calls, outputs = read_done(slice_dir), folder.calls(), folder.outputs()
+    assert done is not None
+    (slice_dir / "done.json").unlink()
+    (slice_dir / "lock").write_text('{"host": "gone", "pid": 0}')
+    torn = slice_dir / ".done.json.gone.1234.tmp"
+    torn.touch()
+    assert erase_here(folder.manifest).exit_code == 0
+    assert not torn.exists()
+    assert not (slice_dir / "lock").exists()
+    assert read_done(slice_dir) is not None
+    assert (folder.calls(), folder.outputs()) == (calls, outputs)
+    attempts = sorted(slice_dir.glob("2*.jsonl"))
+    assert erase_here(folder.manifest).exit_code == 0
+    assert sorted(slice_dir.glob("2*.jsonl")) == attempts, "a finished slice was begun again"
+
+
+def test_what_ends_the_run_is_told_and_not_a_photo_that_failed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FakeFolder(tmp_path, {"a.jpg": "fail", "b.jpg": "usage in inpaint"})
+    for stage in ("segment", "inpaint"):
+        program = folder.tools / f"{stage}.py"
+        text = program.read_text().replace(
+            "sys.exit(2 if", "print('error: no room') or sys.exit(2 if"
+        )
+        program.write_text(
+            text.replace("failed = True", "failed = print(f'failed: {photo}: a reason') or True")
+        )
+    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    with pytest.raises(UsageError) as met:
+        erase_here(folder.manifest)
+    assert str(met.value) == "no room"

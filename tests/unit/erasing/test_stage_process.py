@@ -1,0 +1,80 @@
+"""Programs whose errors become ours, and that hear when we are told to stop."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pconv_hpc.erasing.stage_process import run_stage, stated_reason
+from pconv_hpc.foundation.errors import Interrupted, PconvError, UsageError
+
+
+def run(program: str, log: Path) -> None:
+    run_stage([sys.executable, "-c", program], log)
+
+
+def test_what_a_program_says_is_kept(tmp_path: Path) -> None:
+    run("import sys; print('fine'); print('well', file=sys.stderr)", tmp_path / "a" / "log")
+    assert sorted((tmp_path / "a" / "log").read_text().splitlines()) == ["fine", "well"]
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "message"),
+    [
+        ("print('error: no such file: x\\n  look there'); exit(2)", UsageError, "no such file: x"),
+        # what tqdm leaves in front of a message
+        ("print('\\r 0/1\\rfailed: a.jpg: empty\\n\\r 1/1'); exit(1)", PconvError, "a.jpg: empty"),
+        ("print('failed: a'); print('failed: b'); exit(1)", PconvError, "a"),
+        ("raise KeyError('surprise')", PconvError, "surprise"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", PconvError, "code -9"),
+    ],
+)
+def test_its_errors_become_ours(
+    tmp_path: Path, program: str, kind: type[PconvError], message: str
+) -> None:
+    with pytest.raises(PconvError, match=message) as caught:
+        run(program, tmp_path / "log")
+    assert type(caught.value) is kind
+    assert "\r" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("failed: a.jpg: empty\nerror: disk\n  full\nslice 0 of 2: 1 to go\n", "disk\n  full"),
+        ("error: first\nfailed: a.jpg: empty\nerror: last\nfailed: b.jpg: empty\n", "last"),
+        ("failed: a.jpg: empty\nslice 10 of 12: 3 erased\nfailed: b.jpg: x\n", "a.jpg: empty"),
+        ("an error: in a line\nslice 0 of 1: 1 erased\n", None),
+    ],
+)
+def test_the_last_error_counts_more_than_photos_that_failed(
+    output: str, reason: str | None
+) -> None:
+    assert stated_reason(output) == reason
+
+
+_WAITS = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+
+
+def test_a_signal_is_passed_on(tmp_path: Path) -> None:
+    mark = tmp_path / "begun"
+
+    def tell() -> None:
+        while not mark.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    with pytest.raises(Interrupted, match="stopped by SIGUSR2"):
+        run_stage([sys.executable, "-c", _WAITS, str(mark)], tmp_path / "log")
+    teller.join()

@@ -1,0 +1,82 @@
+"""One start of a job where Slurm, or what is given to it, does not do what it should.
+
+What it does on a Slurm that answers is in ``tests/integration/cluster/test_training_jobs.py``.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pconv_hpc.cluster.job_environment import JobEnvironment
+from pconv_hpc.foundation.errors import EXIT_DONE, PconvError, UsageError
+from pconv_hpc.jobs.requeue.supervisor import Supervisor
+from pconv_hpc.jobs.requeue.work import Work
+from tests.support.fake_slurm import FakeSlurm
+
+
+class Saving(Work):
+    """Work whose ranks save something each time they are started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check(self, job: JobEnvironment, launcher: str) -> None:
+        return
+
+    def program(self) -> list[str]:
+        return ["ranks"]
+
+    def progress(self) -> int:
+        return len(list(self.folder.glob("saved*")))
+
+    def is_finished(self) -> bool:
+        return False
+
+
+def start(folder: Path, **more: str) -> int:
+    environment = {**os.environ, "SLURM_JOB_ID": "9", **more}
+    supervisor = Supervisor(
+        Saving(folder),
+        arguments=[],
+        job=JobEnvironment.read(environment),
+        environment=environment,
+    )
+    return supervisor.run()
+
+
+@pytest.mark.parametrize("for_ever", [False, True])
+def test_a_controller_that_does_not_answer_at_the_end_is_asked_again(
+    slurm: FakeSlurm, tmp_path: Path, for_ever: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    silence = slurm.silence_about_jobs() if for_ever else slurm.silence(2)
+    slurm.answer(srun=f"touch '{run}/saved'; {silence}; exit 75")
+    assert start(run) == EXIT_DONE
+    assert slurm.calls()[-1] == "scontrol requeue 9"
+    said = capfd.readouterr().out
+    assert "stopped in time after progress (0 → 1)" in said
+    assert ("taking the job for one that goes on" in said) == for_ever
+
+
+def test_without_any_answer_it_says_how_to_go_on(slurm: FakeSlurm, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    slurm.answer(srun=f"touch '{run}/saved'; {slurm.silence(9999)}; exit 75")
+    with pytest.raises(PconvError, match="Slurm does not answer"):
+        start(run)
+
+
+def test_a_folder_that_cannot_be_is_refused(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.answer()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=f"{tmp_path}/file/run: cannot be written to"):
+        start(tmp_path / "file/run")
+
+
+def test_a_time_that_is_none_is_refused_before_anything_runs(
+    slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    slurm.answer()
+    with pytest.raises(UsageError, match="PCONV_MPIRUN_STOP_SECONDS is '5m'; expected seconds"):
+        start(tmp_path / "run", PCONV_MPIRUN_STOP_SECONDS="5m")
+    assert not [call for call in slurm.calls() if call.startswith("srun")]

@@ -1,0 +1,58 @@
+"""Drawing processes: in order, deaf to signals that are for their parent, and missed if killed."""
+
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.masks.mask_drawing import MaskPlan, draw_mask
+from pconv_hpc.masks.mask_workers import draw_in_order
+
+NUM_MASKS = 1000
+DRAW = partial(draw_mask, MaskPlan(size=32, seed=7, style_weights={"strokes": 1.0}), None)
+
+
+def ignores(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (ignored,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn"))
+    return bool(int(ignored, 16) >> (number - 1) & 1)
+
+
+def test_signals_to_all_processes_are_left_to_the_parent() -> None:
+    masks = draw_in_order(DRAW, NUM_MASKS, workers=2)
+    drawn = [next(masks)]
+    deadline = time.monotonic() + 300
+    for child in multiprocessing.active_children():
+        assert child.pid is not None
+        while not ignores(child.pid, signal.SIGTERM):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+            os.kill(child.pid, number)
+    drawn.extend(masks)
+    assert len(drawn) == NUM_MASKS
+    np.testing.assert_array_equal(drawn[-1], DRAW(NUM_MASKS - 1))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_process_is_told_and_the_others_end() -> None:
+    masks = draw_in_order(DRAW, NUM_MASKS, workers=2)
+    next(masks)
+    victim = multiprocessing.active_children()[0]
+    victim.kill()
+    with pytest.raises(PconvError, match="a process that draws masks was killed"):
+        list(masks)
+    assert multiprocessing.active_children() == []
+
+
+def test_stopping_half_way_ends_the_processes() -> None:
+    masks = draw_in_order(DRAW, NUM_MASKS, workers=2)
+    next(masks)
+    masks.close()
+    assert multiprocessing.active_children() == []

@@ -1,0 +1,87 @@
+"""Which files of a folder are segmented, and where results go."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.photos.sources.sorted_listing import PhotoRow
+from pconv_hpc.segmentation.photo_places import find_photos, places, read_list
+
+
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_folder_gives_its_photos_sorted_without_hidden_ones_and_results(tmp_path: Path) -> None:
+    _touch(tmp_path, "b.JPG", "a/z.png", "a/b.txt", ".hidden.jpg", ".git/x.png", "out/masks/b.png")
+    folder, images = find_photos(tmp_path, tmp_path / "out")
+    assert folder == tmp_path
+    assert images == ["b.JPG", "a/z.png"]
+
+
+def test_single_photo(tmp_path: Path) -> None:
+    _touch(tmp_path, "b.jpg", "c.jpg")
+    assert find_photos(tmp_path / "b.jpg", tmp_path / "out") == (tmp_path, ["b.jpg"])
+
+
+def test_nothing_to_do_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        find_photos(tmp_path / "none", tmp_path / "out")
+    with pytest.raises(UsageError, match="no photos in it"):
+        find_photos(tmp_path, tmp_path / "out")
+
+
+def test_results_keep_the_relative_path_and_never_share_a_name() -> None:
+    jpeg = places(Path("in"), "a/b.jpg", Path("out"))
+    png = places(Path("in"), "a/b.png", Path("out"))
+    assert jpeg.photo == Path("in/a/b.jpg")
+    assert jpeg.instances == Path("out/instances/a/b.jpg.json")
+    assert jpeg.mask == Path("out/masks/a/b.jpg.png")
+    assert jpeg.overlay == Path("out/overlays/a/b.jpg.jpg")
+    assert not {jpeg.instances, jpeg.mask} & {png.instances, png.mask}
+
+
+def test_list_of_photos(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a/b.jpg\n\nc d.jpg\n")
+    assert read_list(tmp_path / "list.txt", tmp_path) == ["a/b.jpg", "c d.jpg"]
+
+
+def test_a_list_of_rows_holds_every_name(tmp_path: Path) -> None:
+    names = ["two\nlines.jpg", "-a.jpg", os.fsdecode(b"latin\xe4.jpg"), "odd\x85\u2028.jpg"]
+    rows = [PhotoRow(name, 1).to_json() for name in names]
+    (tmp_path / "todo.jsonl").write_text("\n".join(rows) + "\n")
+    assert read_list(tmp_path / "todo.jsonl", tmp_path) == names
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.jpg", "a/../../b.jpg"])
+def test_list_never_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "list.txt").write_text(f"a.jpg\n{name}\n")
+    (tmp_path / "list.jsonl").write_text(PhotoRow(name, 1).to_json())
+    for path in (tmp_path / "list.txt", tmp_path / "list.jsonl"):
+        with pytest.raises(UsageError, match="leads out of"):
+            read_list(path, tmp_path)
+
+
+def test_bad_lists_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "torn.jsonl").write_text('{"photo": "a.')
+    (tmp_path / "other.jsonl").write_text('{"image": "a.jpg"}')
+    for name, message in (
+        ("empty.txt", "names no photos"),
+        ("binary.txt", "not a list of paths"),
+        ("missing.txt", "not a list of paths"),
+        ("empty.jsonl", "names no photos"),
+        ("torn.jsonl", "not a list of paths"),
+        ("other.jsonl", "not a list of paths"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_list(tmp_path / name, tmp_path)
+    with pytest.raises(UsageError, match="no such folder"):
+        read_list(tmp_path / "empty.txt", tmp_path / "none")

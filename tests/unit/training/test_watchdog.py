@@ -1,0 +1,69 @@
+"""The watchdog of a run: when it ends a process, and when it leaves it alone."""
+
+import threading
+import time
+
+import pytest
+
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.training.watchdog import LIMIT_VARIABLE, Watchdog, stall_limit
+
+
+class Ends:
+    """Stands in for the end of the process."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.came = threading.Event()
+
+    def __call__(self, code: int) -> None:
+        self.codes.append(code)
+        self.came.set()
+
+
+def test_a_process_that_waits_too_long_ends_as_one_that_can_be_continued(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ends = Ends()
+    with Watchdog(0.2, end=ends):
+        assert ends.came.wait(300)
+    assert ends.codes == [75]
+    assert "another rank stands still" in caplog.text
+    assert "pconv-hpc resume" in caplog.text
+
+
+def test_every_item_asked_for_is_a_sign_of_work() -> None:
+    ends = Ends()
+    with Watchdog(3.0, end=ends) as watchdog:
+        started = time.monotonic()
+        for _ in watchdog.watching(iter(range(40))):
+            time.sleep(0.1)  # together longer than the limit
+        assert time.monotonic() - started > 3.0
+    assert ends.codes == []
+
+
+def test_the_first_step_gets_more_time_also_after_a_validation() -> None:
+    ends = Ends()
+    with Watchdog(0.5, end=ends) as watchdog:
+        for _ in range(3):
+            watchdog.beat()  # what a validation before the first step says
+        assert not ends.came.wait(1.0)
+        assert ends.came.wait(300)
+
+
+def test_a_limit_of_0_is_none_and_a_closed_watchdog_sleeps() -> None:
+    ends = Ends()
+    Watchdog(0.0, end=ends).close()
+    watchdog = Watchdog(0.5, end=ends)
+    watchdog.close()
+    watchdog.close()
+    assert not ends.came.wait(1.0)
+
+
+def test_the_limit_is_the_one_of_horovod() -> None:
+    assert stall_limit({}) == 900.0
+    assert stall_limit({LIMIT_VARIABLE: "60"}) == 60.0
+    assert stall_limit({LIMIT_VARIABLE: "0"}) == 0.0
+    for text in ("soon", "-1", "nan", "inf"):
+        with pytest.raises(UsageError, match="expected seconds"):
+            stall_limit({LIMIT_VARIABLE: text})
