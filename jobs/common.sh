@@ -20,7 +20,11 @@ set -eu
 
 python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "python on the PATH that load_environment made is missing or older than 3.11"
-export PYTHONPATH="${jobs_dir%/jobs}${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+export PYTHONUNBUFFERED=1
+# The package of this checkout comes first; where these files are a package's own, it is installed.
+if [[ -d ${jobs_dir%/jobs}/pconv_hpc ]]; then
+    export PYTHONPATH="${jobs_dir%/jobs}${PYTHONPATH:+:$PYTHONPATH}"
+fi
 export LAUNCHER="${LAUNCHER:-srun-pmix}"
 # Since Slurm 22.05 srun no longer takes over the job's --cpus-per-task.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}" OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"

@@ -15,7 +15,7 @@ from pconv_hpc.erasing.folder.manifest import read_manifest
 from pconv_hpc.erasing.folder.slice_runner import forgive_failures
 from pconv_hpc.erasing.folder.slice_summary import summarise
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.launchers import shell_line
+from pconv_hpc.foundation.launchers import program_command, shell_line
 from pconv_hpc.jobs.erase_array.status import EraseStatus, read_erase_status
 from pconv_hpc.jobs.erase_array.status_text import describe_status
 from pconv_hpc.jobs.erase_array.submission import Submission, like_the_last
@@ -144,8 +144,8 @@ def _command(status: EraseStatus, submission: Submission | None) -> str | None:
 
 
 def _local_command(status: EraseStatus) -> str:
-    tool = str(Path(__file__).with_name("erase.py"))
-    return shell_line([sys.executable, tool, status.images, str(Path(status.out).absolute())])
+    folders = [status.images, str(Path(status.out).absolute())]
+    return shell_line([*program_command("erase"), *folders])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ such as --nodes change it. Elsewhere, inside a job, and with --local it runs her
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from pconv_hpc.foundation.config import (
@@ -16,7 +15,12 @@ from pconv_hpc.foundation.config import (
     with_absolute_paths,
 )
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.launchers import is_first_process, mpirun_command, shell_line
+from pconv_hpc.foundation.launchers import (
+    is_first_process,
+    mpirun_command,
+    program_command,
+    shell_line,
+)
 from pconv_hpc.jobs.requeue.resubmit import (
     continuation_line,
     require_nobody_at_work,
@@ -102,8 +106,7 @@ def main() -> None:
 
 
 def _local_command(arguments: argparse.Namespace, folder: RunFolder) -> list[str]:
-    command = [sys.executable, str(Path(__file__).with_name("train.py"))]
-    command += [str(folder.config_path), "--run-dir", str(folder.path)]
+    command = [*program_command("train"), str(folder.config_path), "--run-dir", str(folder.path)]
     for override in arguments.overrides:
         command += ["--set", override]
     return mpirun_command(arguments.ranks, command) if arguments.ranks else command

@@ -3,7 +3,6 @@
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from pconv_hpc.foundation.disk_space import writing
 from pconv_hpc.demo.pictures import write_crops, write_photos_to_erase
 from pconv_hpc.demo.report import write_report
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
-from pconv_hpc.foundation.launchers import mpirun_command, shell_line
+from pconv_hpc.foundation.launchers import mpirun_command, program_command, shell_line
+from pconv_hpc.foundation.shipped import CONFIGS_DIR
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 
-_REPOSITORY = Path(__file__).parents[2]
 _CROP_SIZE = 96
 _NUM_TRAIN_CROPS = 960
 _NUM_VAL_CROPS = 48
@@ -25,22 +24,22 @@ _POLL_SECONDS = 0.5
 
 
 class _Steps:
-    """Runs programs from ``tools/``, shows each command, and remembers them for the report."""
+    """Runs programs of the package, shows each command, and remembers them for the report."""
 
     def __init__(self, num_ranks: int) -> None:
         self._num_ranks = num_ranks
         self.commands: list[str] = []
 
-    def command(self, tool: str, *arguments: object, ranks: bool = False) -> list[str]:
-        command = [sys.executable, str(_REPOSITORY / "tools" / tool), *map(str, arguments)]
+    def command(self, program: str, *arguments: object, ranks: bool = False) -> list[str]:
+        command = [*program_command(program), *map(str, arguments)]
         if ranks and self._num_ranks > 1:
             command = mpirun_command(self._num_ranks, command)
         self.commands.append(shell_line(command))
         print(f"$ {self.commands[-1]}", flush=True)
         return command
 
-    def run(self, tool: str, *arguments: object, ranks: bool = False) -> None:
-        command = self.command(tool, *arguments, ranks=ranks)
+    def run(self, program: str, *arguments: object, ranks: bool = False) -> None:
+        command = self.command(program, *arguments, ranks=ranks)
         code = subprocess.run(command, check=False).returncode
         if code != EXIT_DONE:
             raise PconvError(f"the step above ended with exit code {code}, expected {EXIT_DONE}")
@@ -65,7 +64,7 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
     _say(f"2/5  pack them into HDF5 shards with {num_ranks} MPI ranks", "10 s")
     for split in ("train", "val"):
         steps.run(
-            "pack.py",
+            "pack",
             out_dir / "crops" / split,
             out_dir / "packed" / split,
             *("--split", split, "--size", _CROP_SIZE, "--images-per-shard", 240),
@@ -77,12 +76,12 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
     _train_and_interrupt(steps, out_dir, run, steps_per_epoch)
 
     _say("     continue on exactly the next sample", "90 s")
-    steps.run("resume.py", run.path, "--ranks", num_ranks)
+    steps.run("resume", run.path, "--ranks", num_ranks)
 
     _say("4/5  erase objects, with the network in the package and the one just trained", "40 s")
     files = (out_dir / "photos", out_dir / "masks")
-    steps.run("inpaint.py", *files, out_dir / "erased")
-    steps.run("inpaint.py", *files, out_dir / "erased_by_run", "--weights", run.path)
+    steps.run("inpaint", *files, out_dir / "erased")
+    steps.run("inpaint", *files, out_dir / "erased_by_run", "--weights", run.path)
 
     _say("5/5  report", "2 s")
     report_path = out_dir / "report.html"
@@ -137,8 +136,8 @@ def _train_and_interrupt(
         "train.log_every_steps": 10,
     }
     overrides = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    config = _REPOSITORY / "configs" / "tiny_cpu.yaml"
-    command = steps.command("train.py", config, "--run-dir", run.path, *overrides, ranks=True)
+    config = CONFIGS_DIR / "tiny_cpu.yaml"
+    command = steps.command("train", config, "--run-dir", run.path, *overrides, ranks=True)
     half_way = _NUM_EPOCHS * steps_per_epoch // 2
     with subprocess.Popen(command) as process:
         while process.poll() is None:

@@ -1,6 +1,5 @@
 """One photo from what a person points at to a result beside it, each stage a process of its own."""
 
-import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from PIL import Image
 from pconv_hpc.erasing.stage_process import run_stage
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.launchers import program_command
 from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
 from pconv_hpc.photos.result_path import result_path
@@ -19,7 +19,6 @@ from pconv_hpc.segmentation.instances import PhotoInstances, read_instances
 from pconv_hpc.segmentation.overlay import draw_overlay
 from pconv_hpc.segmentation.photo_places import Places, places
 
-TOOLS = Path(__file__).parents[2] / "tools"
 PROMPT = "number(s) or x y (empty: quit): "
 
 
@@ -75,7 +74,7 @@ class OnePhoto:
         Raises:
             PconvError: the program could not; the message is its own.
         """
-        program = [sys.executable, str(TOOLS / "segment.py"), str(self.photo.absolute())]
+        program = [*program_command("segment"), str(self.photo.absolute())]
         folder = str((self.folder / "found").absolute())
         command = [*program, folder, "--overlay", *self.segment_options]
         run_stage(command, self.folder / "segment.log")
@@ -87,7 +86,7 @@ class OnePhoto:
         Raises:
             PconvError: the program could not; the message is its own.
         """
-        program = [sys.executable, str(TOOLS / "inpaint.py"), str(self.photo.absolute())]
+        program = [*program_command("inpaint"), str(self.photo.absolute())]
         files = [str(self.places.mask.absolute()), str(self.output.absolute())]
         command = [*program, *files, "--overwrite", *self.inpaint_options]
         run_stage(command, self.folder / "inpaint.log")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_USAGE, Interrupted, PconvError, UsageError
+from pconv_hpc.foundation.launchers import program_name
 
 _TAIL_CHARACTERS = 2000
 _LINES = re.DOTALL | re.MULTILINE
@@ -31,7 +32,7 @@ def run_stage(command: Sequence[str], log_path: Path) -> None:
     output = log_path.read_text(encoding="utf-8", errors="replace")
     reason = stated_reason(output)
     if reason is None:
-        name, tail = Path(command[1]).name, output[-_TAIL_CHARACTERS:]
+        name, tail = program_name(command), output[-_TAIL_CHARACTERS:]
         raise PconvError(f"{name} ended with exit code {code} and said last:\n{tail}")
     raise (UsageError if code == EXIT_USAGE else PconvError)(reason)
 

@@ -12,6 +12,7 @@ from pconv_hpc.foundation.errors import UsageError
 # mpirun, horovodrun and Gloo, PMI launchers, srun. An mpirun inside a Slurm job keeps that job's
 # variables, so the innermost launcher comes first.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+_COMMANDS = "pconv_hpc.commands"
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "HOROVOD_RANK", "PMI_RANK", "SLURM_PROCID")
 
 
@@ -73,6 +74,22 @@ def mpirun_command(num_ranks: int, command: Sequence[str]) -> list[str]:
     if os.geteuid() == 0:
         options.append("--allow-run-as-root")
     return [mpirun, "-np", str(num_ranks), *options, *command]
+
+
+def program_command(name: str) -> list[str]:
+    """Return the command line of a file of ``pconv_hpc/commands``, as a process of its own.
+
+    Nothing in the working folder can stand in for a module of the program (``-P``).
+    """
+    return [sys.executable, "-P", "-m", f"{_COMMANDS}.{name}"]
+
+
+def program_name(command: Sequence[str]) -> str:
+    """Return what a person calls the program that a Python's command line starts."""
+    module = next((word for word in command if word.startswith(f"{_COMMANDS}.")), None)
+    if module is None:
+        return Path(command[1]).name
+    return f"pconv-hpc {module.removeprefix(f'{_COMMANDS}.').replace('_', '-')}"
 
 
 def shell_line(command: Sequence[str]) -> str:

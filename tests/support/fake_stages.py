@@ -6,6 +6,7 @@ of which may be followed by `` in inpaint``.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,6 +81,10 @@ class FakeFolder:
     def __init__(self, folder: Path, wishes: Mapping[str, str], *, empty: str = "copy") -> None:
         self.tools = folder / "fake tools"
         self.tools.mkdir()
+        self.programs = {
+            stage: [sys.executable, str(self.tools / f"{stage}.py")]
+            for stage in ("segment", "inpaint")
+        }
         self._calls = folder / "calls"
         program = _PROGRAM.format(repository=str(REPOSITORY), calls=str(self._calls))
         for stage in ("segment", "inpaint"):

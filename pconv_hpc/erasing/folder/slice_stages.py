@@ -1,6 +1,5 @@
 """The command lines of the two stages of a slice."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,13 @@ from typing import Literal
 
 from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.foundation.atomic import remove_unfinished
+from pconv_hpc.foundation.launchers import program_command
 
-TOOLS = Path(__file__).parents[3] / "tools"
 StageName = Literal["segment", "inpaint"]
+PROGRAMS: dict[StageName, list[str]] = {
+    "segment": program_command("segment"),
+    "inpaint": program_command("inpaint"),
+}
 FOUND_KINDS = ("instances", "masks", "overlays")  # the folders of the first stage's results
 
 
@@ -61,7 +64,7 @@ class Stages:
             folders = [self.images, self.masks, self.erased]
             options += [f"--weights={settings.weights}", *settings.inpaint_options]
             options += ["--threads=1"] if alone else []
-        return [sys.executable, str(TOOLS / f"{stage}.py"), *map(str, folders), *options]
+        return [*PROGRAMS[stage], *map(str, folders), *options]
 
     def sweep(self, photos: Sequence[str]) -> None:
         """Remove what a dead stage had written of these photos' results and not finished."""

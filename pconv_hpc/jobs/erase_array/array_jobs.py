@@ -17,7 +17,7 @@ from pconv_hpc.cluster.slurm_commands import job_name, sbatch_command, sbatch_li
 from pconv_hpc.cluster.slurm_queries import run_slurm
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.jobs.requeue.resubmit import JOBS_DIR
+from pconv_hpc.foundation.shipped import JOBS_DIR
 
 DEFAULT_MAX_ARRAY_TASKS = 1000  # Slurm's default MaxArraySize is 1001, and indices stay below it
 _JOBS_NAME = "jobs"

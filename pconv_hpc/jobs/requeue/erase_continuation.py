@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pconv_hpc.cluster.slurm_queries import job_record
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.jobs.requeue.resubmit import JOBS_DIR
+from pconv_hpc.foundation.shipped import JOBS_DIR
 from pconv_hpc.jobs.requeue.succession import requeue, submit_successor, successor_command
 
 # Handed on to a successor, which Slurm does not count the restarts of.

@@ -10,9 +10,8 @@ from pconv_hpc.cluster.slurm_commands import job_name, sbatch_command, sbatch_li
 from pconv_hpc.cluster.slurm_queries import is_reachable, job_state
 from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.foundation.launchers import launched_size
+from pconv_hpc.foundation.shipped import JOBS_DIR
 from pconv_hpc.jobs.requeue.chain import STARTS_NAME, read_starts
-
-JOBS_DIR = Path(__file__).parents[3] / "jobs"
 
 
 def should_submit(environment: Mapping[str, str]) -> bool:
@@ -73,7 +72,8 @@ def submit(line: str, site: Path) -> str:
     if not site.is_file():
         raise UsageError(
             f"{site} is missing: copy jobs/site.example.sh, or the one of your cluster in "
-            "jobs/sites/, to jobs/site.sh (docs/cluster.md)"
+            f"jobs/sites/, to jobs/site.sh (docs/cluster.md; this package's are in {JOBS_DIR}), or "
+            "name yours in PCONV_SITE"
         )
     answer = subprocess.run(
         ["bash", "-c", line],

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pconv_hpc.cluster.job_environment import JobEnvironment, require_packages
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.shipped import CONFIGS_DIR
 from pconv_hpc.options import cli
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ RANK_PACKAGES = {
     "evaluate": ("mpi4py",),
     "harvest": ("mpi4py",),
 }
-DEFAULT_CONFIG = Path(__file__).parents[3] / "configs" / "imagenet_256.yaml"
+DEFAULT_CONFIG = CONFIGS_DIR / "imagenet_256.yaml"
 
 
 def main() -> int:

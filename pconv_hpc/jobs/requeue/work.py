@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +9,12 @@ from pathlib import Path
 from pconv_hpc.cluster.job_environment import JobEnvironment, require_one_gpu_per_task
 from pconv_hpc.foundation.config import RunConfig, load_config
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.launchers import program_command
 from pconv_hpc.harvest.parts import Parts, num_lines
 from pconv_hpc.options.cli import add_override_argument
 from pconv_hpc.shards.shard_file import ShardReader
 from pconv_hpc.training.checkpoint_files import newest_step
 from pconv_hpc.training.run_folder import RunFolder
-
-TOOLS = Path(__file__).parents[3] / "tools"
 
 
 class Work(ABC):
@@ -82,7 +80,7 @@ class TrainWork(Work):
             require_one_gpu_per_task(job)
 
     def program(self) -> list[str]:
-        command = [sys.executable, str(TOOLS / "train.py"), str(self._config_path)]
+        command = [*program_command("train"), str(self._config_path)]
         return [*command, "--run-dir", str(self.folder), *self._options]
 
     def progress(self) -> int:
@@ -125,7 +123,7 @@ class PackWork(Work):
         _require_mpi("packing", job, launcher)
 
     def program(self) -> list[str]:
-        return [sys.executable, str(TOOLS / "pack.py"), *self._arguments]
+        return [*program_command("pack"), *self._arguments]
 
     def progress(self) -> int:
         return sum(1 for _ in self.folder.glob("*-of-*.h5"))
@@ -161,7 +159,7 @@ class EvaluateWork(Work):
         return status.st_ino, status.st_mtime_ns
 
     def program(self) -> list[str]:
-        return [sys.executable, str(TOOLS / "evaluate.py"), *self._arguments]
+        return [*program_command("evaluate"), *self._arguments]
 
     def progress(self) -> int:
         return int(self.is_finished())
@@ -182,7 +180,7 @@ class HarvestWork(Work):
         _require_mpi("harvesting", job, launcher)
 
     def program(self) -> list[str]:
-        return [sys.executable, str(TOOLS / "harvest_masks.py"), *self._arguments]
+        return [*program_command("harvest"), *self._arguments]
 
     def progress(self) -> int:
         return num_lines(self.folder)

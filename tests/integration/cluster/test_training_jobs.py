@@ -52,7 +52,7 @@ def ranks_of(run_dir: str) -> list[int]:
             name = (entry / "comm").read_text() if words else ""
         except OSError:
             continue
-        is_rank = name.startswith("python") and any(w.endswith(b"tools/train.py") for w in words)
+        is_rank = name.startswith("python") and b"pconv_hpc.commands.train" in words
         if is_rank and run_dir.encode() in words:
             pids.append(int(entry.name))
     return pids

@@ -35,7 +35,7 @@ _SITECUSTOMIZE = """\
 import sys, time
 from pathlib import Path
 
-if any(word.endswith("tools/train.py") for word in sys.orig_argv):
+if "pconv_hpc.commands.train" in sys.orig_argv:
     sys.path.insert(0, {repository!r})
     from pconv_hpc.shards.loader import BatchLoader
 

@@ -35,7 +35,7 @@ def test_where_a_folder_stands_as_text_as_json_and_as_a_page(tmp_path: Path) -> 
     assert lines["rerun"] == "1-3"
     assert lines["remaining"] == "9"
     assert lines["command"] == (
-        f"{sys.executable} {REPOSITORY}/tools/erase.py '{manifest.images}' '{manifest.out}'"
+        f"{sys.executable} -P -m pconv_hpc.commands.erase '{manifest.images}' '{manifest.out}'"
     )
     found = json.loads(status(manifest.out, "--json").stdout)
     assert (found["state"], found["rerun"], found["failed"]) == ("ended early", [1, 2, 3], 2)

@@ -15,7 +15,7 @@ def test_a_task_killed_behind_its_last_photo_is_cleared_up_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = FakeFolder(tmp_path, {"a.jpg": "star", "b.jpg": "star", "c.jpg": "empty"})
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     slice_dir = folder.manifest.slice_dir(0)
     assert erase_here(folder.manifest).exit_code == 0
     done, calls, outputs = read_done(slice_dir), folder.calls(), folder.outputs()
@@ -46,7 +46,7 @@ def test_what_ends_the_run_is_told_and_not_a_photo_that_failed_before(
         program.write_text(
             text.replace("failed = True", "failed = print(f'failed: {photo}: a reason') or True")
         )
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     with pytest.raises(UsageError) as met:
         erase_here(folder.manifest)
     assert str(met.value) == "no room"

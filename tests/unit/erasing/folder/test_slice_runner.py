@@ -35,7 +35,7 @@ def make(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wishes: Mapping[str, str], empty: str = "copy"
 ) -> FakeFolder:
     folder = FakeFolder(tmp_path, wishes, empty=empty)
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     return folder
 
 
@@ -237,7 +237,7 @@ from pconv_hpc.erasing.folder.manifest import read_manifest
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.erasing.folder.slice_runner import SliceRunner
 
-slice_stages.TOOLS = Path({tools!r})
+slice_stages.PROGRAMS = {programs!r}
 with Programs() as programs:
     runner = SliceRunner(read_manifest(Path({out!r})), 0, programs, environment={{}})
     sys.exit(runner.run().exit_code)
@@ -247,7 +247,7 @@ with Programs() as programs:
 def start(folder: FakeFolder) -> subprocess.Popen[str]:
     """Start a runner as a process of its own."""
     program = _RUN.format(
-        repository=str(REPOSITORY), tools=str(folder.tools), out=str(folder.manifest.out)
+        repository=str(REPOSITORY), programs=folder.programs, out=str(folder.manifest.out)
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 

@@ -68,7 +68,7 @@ def test_tar_files_are_erased_from(
         "b/c.tar": [("sub/1.png", "star"), ("notes.txt", "mine")],
     }
     folder = FakeTars(tmp_path, tars)
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     assert folder.manifest.inputs == "tar"
     assert run(folder, programs).exit_code == 1
     assert folder.erased("b/c.tar") == [("sub/1.png", "erased"), ("notes.txt", "mine")]
@@ -94,7 +94,7 @@ def test_photos_that_are_forgiven_join_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Programs
 ) -> None:
     folder = FakeTars(tmp_path, {"a.tar": [("1.jpg", "star"), ("2.jpg", "fail"), ("3", "x")]})
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     assert [run(folder, programs).exit_code for _ in range(3)] == [1, 1, 0]
     assert forgive_failures(folder.manifest, 0, {}) == 1
     write_tar(tmp_path / "tars/a.tar", [("1.jpg", b"star"), ("2.jpg", b"star"), ("3", b"x")])
@@ -111,7 +111,7 @@ def test_a_killed_task_goes_on_where_it_was(
     wishes = [(f"{index}.jpg", "star") for index in range(8)]
     wishes[5] = ("5.jpg", "slow in inpaint")
     folder = FakeTars(tmp_path, {"a.tar": [("0.jpg", "star")], "b.tar": wishes})
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     runner = start(folder)
     wait_for(folder.slow_file)
     runner.send_signal(signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_a_tar_file_that_is_damaged_later_fails_its_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Programs
 ) -> None:
     folder = FakeTars(tmp_path, {"a.tar": [("1.jpg", "star")], "b.tar": [("1.jpg", "star")]})
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     (tmp_path / "tars/a.tar").write_bytes(b"no tar")
     ending = run(folder, programs)
     assert ending.exit_code == 1
@@ -162,7 +162,7 @@ def test_a_full_disk_stops_the_task_and_is_no_photos_fault(
     file: str,
 ) -> None:
     folder = FakeTars(tmp_path, {"a.tar": [("1.jpg", "star"), ("2.jpg", "empty")]})
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     with monkeypatch.context() as patch:
         patch.setattr(module, function, no_room)
         with pytest.raises(OutputError, match=rf"{file}: cannot be written \(No space left") as met:

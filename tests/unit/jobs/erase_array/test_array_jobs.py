@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.shipped import JOBS_DIR
 from pconv_hpc.jobs.erase_array.array_jobs import (
     array_line,
     compact_indices,
@@ -16,7 +17,6 @@ from pconv_hpc.jobs.erase_array.array_jobs import (
     waiting_and_running,
 )
 from pconv_hpc.jobs.erase_array.submission import Submission, like_the_last
-from pconv_hpc.jobs.requeue.resubmit import JOBS_DIR
 
 Program = Callable[[str, str], None]
 

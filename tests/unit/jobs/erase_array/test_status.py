@@ -118,7 +118,7 @@ def test_a_slice_that_ended_while_it_wrote_its_tar_file_is_to_be_rerun(
 ) -> None:
     tars = {"a.tar": [("1.jpg", "star")], "b.tar": [("1.jpg", "star")]}
     folder = FakeTars(tmp_path, tars, num_slices=3)  # the last one is empty
-    monkeypatch.setattr(slice_stages, "TOOLS", folder.tools)
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
 
     def refuse(*_: object) -> None:
         raise PconvError("no room")
