@@ -1,9 +1,5 @@
 """The wheel, installed in a clean environment: one command, from any folder, without a checkout."""
 
-import os
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -11,6 +7,7 @@ from PIL import Image
 
 from pconv_hpc.__main__ import PROGRAMS
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
+from tests.support.installed_wheel import InstalledWheel
 from tests.support.paths import ASSETS, REPOSITORY
 
 NETWORK = (
@@ -19,44 +16,12 @@ NETWORK = (
 )
 
 
-class Installed:
-    """An environment that holds the wheel, and sees what else this one holds."""
-
-    def __init__(self, folder: Path) -> None:
-        source, self.venv = folder / "source", folder / "venv"
-        self.elsewhere = folder / "elsewhere"
-        self.elsewhere.mkdir()
-        git = ("git", "-c", f"safe.directory={REPOSITORY}", "clone", "--quiet", "--shared")
-        subprocess.run([*git, REPOSITORY, source], check=True)
-        pip = (sys.executable, "-m", "pip", "--quiet")
-        build = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
-        subprocess.run([*pip, *build, source], check=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.venv], check=True)
-        (wheel,) = folder.glob("*.whl")
-        python = self.venv / "bin" / "python"
-        subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
-        (site_packages,) = self.venv.glob("lib/python*/site-packages")
-        (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        self.package = site_packages / "pconv_hpc"
-
-    def run(self, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-        return subprocess.run(
-            [str(self.venv / "bin" / program), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=self.elsewhere,
-            env=environment,
-            timeout=300,
-        )
-
-
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("wheel"))
+def installed(tmp_path_factory: pytest.TempPathFactory) -> InstalledWheel:
+    return InstalledWheel(tmp_path_factory.mktemp("wheel"))
 
 
-def test_the_wheel_holds_what_jobs_need(installed: Installed) -> None:
+def test_the_wheel_holds_what_jobs_need(installed: InstalledWheel) -> None:
     show = (
         "from pconv_hpc.foundation.shipped import CONFIGS_DIR, JOBS_DIR\n"
         "from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS\n"
@@ -74,14 +39,14 @@ def test_the_wheel_holds_what_jobs_need(installed: Installed) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_program_explains_itself(installed: Installed, program: str) -> None:
+def test_every_program_explains_itself(installed: InstalledWheel, program: str) -> None:
     done = installed.run("pconv-hpc", program, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: pconv-hpc {program} ")
     assert f"pconv-hpc {program}" in done.stdout.split("examples:")[1]
 
 
-def test_the_command_lists_its_programs(installed: Installed) -> None:
+def test_the_command_lists_its_programs(installed: InstalledWheel) -> None:
     done = installed.run("pconv-hpc", "--help")
     assert done.returncode == 0
     assert all(f"  {program} " in done.stdout for program in PROGRAMS)
@@ -91,7 +56,7 @@ def test_the_command_lists_its_programs(installed: Installed) -> None:
     assert "paint: expected one of pack, " in unknown.stderr
 
 
-def test_a_photo_is_inpainted(installed: Installed, tmp_path: Path) -> None:
+def test_a_photo_is_inpainted(installed: InstalledWheel, tmp_path: Path) -> None:
     photo, mask, out = tmp_path / "photo.png", tmp_path / "mask.png", tmp_path / "out.png"
     Image.new("RGB", (96, 64), (90, 140, 200)).save(photo)
     hole = Image.new("L", (96, 64))
@@ -102,7 +67,9 @@ def test_a_photo_is_inpainted(installed: Installed, tmp_path: Path) -> None:
     assert Image.open(out).size == (96, 64)
 
 
-def test_a_photo_is_erased_by_stages_of_the_wheel(installed: Installed, tmp_path: Path) -> None:
+def test_a_photo_is_erased_by_stages_of_the_wheel(
+    installed: InstalledWheel, tmp_path: Path
+) -> None:
     """A package in the working folder is not taken for the one that is installed."""
     (installed.elsewhere / "pconv_hpc").mkdir(exist_ok=True)
     (installed.elsewhere / "pconv_hpc" / "__init__.py").write_text("raise SystemExit('wrong')\n")
