@@ -11,7 +11,10 @@ from pconv_hpc.photos.photo import Box
 # 90 bytes a pixel while they are searched, everything else about as much again.
 _MAX_PIXELS = 4_000_000
 _CELL = 640  # pixels a side of a cell of a larger hole
-_MIN_MARGIN, _MAX_MARGIN = 256, 768  # pixels around a cell from which it may take its texture
+_CELL_MARGIN = 256  # pixels around it from which it may take its texture
+# Around a hole that is one cell there are this many pixels, in multiples of its longer side.
+_MARGIN = 1.5
+_MIN_MARGIN, _MAX_MARGIN = 96, 768
 
 
 @dataclass(frozen=True)
@@ -26,37 +29,42 @@ class Cell:
     box: Box
     inner: Box
 
-    def of(self, hole: np.ndarray) -> np.ndarray:
-        """Return the pixels of ``box`` that it fills, of a mask bool (H, W) of the photo."""
+    def of(self, hole: np.ndarray, place: Box) -> np.ndarray:
+        """Return the pixels it fills: bool of the size of ``box``.
+
+        Args:
+            hole: bool (h, w), the hole that the plan was made for.
+            place: where in the photo that lies.
+        """
         own = np.zeros((self.box.height, self.box.width), dtype=bool)
-        top, left = self.inner.top - self.box.top, self.inner.left - self.box.left
-        part = (slice(top, top + self.inner.height), slice(left, left + self.inner.width))
-        own[part] = hole[self.inner.slices]
+        here, there = self.inner.relative_to(self.box), self.inner.relative_to(place)
+        own[here.slices] = hole[there.slices]
         return own
 
 
-def plan_cells(hole: np.ndarray, blocked: np.ndarray) -> Iterator[Cell]:
+def plan_cells(hole: np.ndarray, place: Box, blocked: np.ndarray) -> Iterator[Cell]:
     """Cut a hole into cells, in the order in which they are to be filled: from the outside in.
 
     Each next cell is the one of whose box the largest share is known by then, with the cells
     before it: what surrounds the first ones is the photo, and the inner ones continue them.
 
     Args:
-        hole: bool (H, W) of the photo, the pixels to fill.
-        blocked: bool (H, W), the pixels that are not known, ``hole`` among them.
+        hole: bool (h, w), the pixels to fill.
+        place: where in the photo they lie.
+        blocked: bool (H, W) of the photo, the pixels that are not known, ``hole`` among them.
     """
-    bounds = _bounds(hole, Box(0, 0, *hole.shape))
+    bounds = _bounds(hole, place, place)
     if bounds is None:
         return
-    whole = _with_margin(bounds, hole.shape, _fitting_margin(bounds))
+    whole = _with_margin(bounds, blocked.shape, _fitting_margin(bounds))
     if whole.height * whole.width <= _MAX_PIXELS:
         yield Cell(whole, bounds)
         return
     cells = [
-        Cell(_with_margin(inner, hole.shape, _MIN_MARGIN), inner)
+        Cell(_with_margin(inner, blocked.shape, _CELL_MARGIN), inner)
         for top in range(bounds.top, bounds.bottom, _CELL)
         for left in range(bounds.left, bounds.right, _CELL)
-        if (inner := _bounds(hole, _square(top, left, bounds))) is not None
+        if (inner := _bounds(hole, place, _square(top, left, bounds))) is not None
     ]
     unknown = {cell: np.count_nonzero(blocked[cell.box.slices]) for cell in cells}
     while cells:
@@ -64,17 +72,17 @@ def plan_cells(hole: np.ndarray, blocked: np.ndarray) -> Iterator[Cell]:
         cells.remove(cell)
         yield cell
         for other in cells:
-            shared = _intersection(cell.inner, other.box)
-            unknown[other] -= np.count_nonzero(hole[shared.slices])
+            shared = cell.inner.intersection(other.box)
+            unknown[other] -= np.count_nonzero(hole[shared.relative_to(place).slices])
 
 
 def _square(top: int, left: int, bounds: Box) -> Box:
     return Box(top, left, min(top + _CELL, bounds.bottom), min(left + _CELL, bounds.right))
 
 
-def _bounds(hole: np.ndarray, box: Box) -> Box | None:
-    """Return the smallest box of the hole pixels in a part of a photo."""
-    part = hole[box.slices]
+def _bounds(hole: np.ndarray, place: Box, box: Box) -> Box | None:
+    """Return the smallest box of the hole pixels in the part ``box`` of the photo."""
+    part = hole[box.relative_to(place).slices]
     rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     if not len(rows):
         return None
@@ -87,12 +95,12 @@ def _bounds(hole: np.ndarray, box: Box) -> Box | None:
 
 
 def _fitting_margin(box: Box) -> int:
-    """Return a margin as wide as the box, or less where that would be too many pixels."""
-    margin = min(max(_MIN_MARGIN, box.height, box.width), _MAX_MARGIN)
-    while margin > _MIN_MARGIN and (box.height + 2 * margin) * (box.width + 2 * margin) > (
+    """Return the margin of a hole with these bounds, less where that would be too many pixels."""
+    margin = min(max(_MIN_MARGIN, int(_MARGIN * max(box.height, box.width))), _MAX_MARGIN)
+    while margin > _CELL_MARGIN and (box.height + 2 * margin) * (box.width + 2 * margin) > (
         _MAX_PIXELS
     ):
-        margin = max(_MIN_MARGIN, margin - 32)
+        margin = max(_CELL_MARGIN, margin - 32)
     return margin
 
 
@@ -103,9 +111,3 @@ def _with_margin(box: Box, shape: tuple[int, ...], margin: int) -> Box:
         min(shape[0], box.bottom + margin),
         min(shape[1], box.right + margin),
     )
-
-
-def _intersection(a: Box, b: Box) -> Box:
-    """Return what two boxes have in common; it may be empty."""
-    top, left = max(a.top, b.top), max(a.left, b.left)
-    return Box(top, left, max(top, min(a.bottom, b.bottom)), max(left, min(a.right, b.right)))

@@ -243,33 +243,26 @@ def _add_detail(
         structure: float32 (h, w, 3), what the network made of it, at the network's scale.
         detail: how.
     """
-    own = np.zeros_like(hole)
-    own[region.box.slices] = region.own
-    unknown = hole.copy()  # but for what is written, cell by cell
-    for cell in plan_cells(own, hole):
-        part = cell.of(own)
-        known = ~unknown[cell.box.slices]
+    filled = np.zeros_like(region.own)
+    for cell in plan_cells(region.own, region.box, hole):
+        part = cell.of(region.own, region.box)
+        shared = region.box.intersection(cell.box)
+        in_region, in_cell = shared.relative_to(region.box), shared.relative_to(cell.box)
+        valid = ~hole[cell.box.slices]
+        known = valid.copy()
+        known[in_cell.slices] |= filled[in_region.slices]
         rgb = photo.read_rgb(cell.box)
         picture = np.where(known[..., None], rgb, np.float32(0))
-        _paste_structure(picture, structure, region.box, cell.box)
+        picture[in_cell.slices] = enlarge_photo(structure, region.own.shape, in_region)
         result = add_detail(
             rgb,
             picture,
             part,
             known=known,
-            valid=~hole[cell.box.slices],
+            valid=valid,
             source=known if kept is None else patch_source(known, part, kept[cell.box.slices]),
             detail=detail,
             scale=region.scale,
         )
         photo.write_rgb(cell.box, result, part)
-        unknown[cell.box.slices] &= ~part
-
-
-def _paste_structure(picture: np.ndarray, structure: np.ndarray, region: Box, cell: Box) -> None:
-    """Put what the network made of ``region`` into the picture (h, w, 3) of ``cell``."""
-    top, left = max(region.top, cell.top), max(region.left, cell.left)
-    bottom, right = min(region.bottom, cell.bottom), min(region.right, cell.right)
-    part = Box(top - region.top, left - region.left, bottom - region.top, right - region.left)
-    enlarged = enlarge_photo(structure, (region.height, region.width), part)
-    picture[top - cell.top : bottom - cell.top, left - cell.left : right - cell.left] = enlarged
+        filled[in_region.slices] |= part[in_cell.slices]

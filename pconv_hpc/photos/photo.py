@@ -31,6 +31,17 @@ class Box(NamedTuple):
         """What to index an array (H, W, ...) with."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def relative_to(self, origin: "Box") -> "Box":
+        """Return where it lies in an array of what ``origin`` encloses."""
+        top, left = origin.top, origin.left
+        return Box(self.top - top, self.left - left, self.bottom - top, self.right - left)
+
+    def intersection(self, other: "Box") -> "Box":
+        """Return what both enclose; it may be empty."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Box(top, left, max(top, bottom), max(left, right))
+
 
 @dataclass(kw_only=True)
 class Photo:
