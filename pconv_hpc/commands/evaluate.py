@@ -5,7 +5,7 @@ filled as pconv-hpc inpaint fills them. Of every filled hole L1, PSNR, SSIM, LPI
 ratio and the seconds are measured, by hole ratio, kind of mask, and with and without holes at the
 border. Then an object is pasted on some photos and erased with each shape of mask, and what remains
 of its outline is measured. OUT gets report.html, contact sheets, tables.md, results.json,
-errors.csv and ghosting.csv; docs/evaluate.md says what they hold.
+errors.csv and ghosting.csv; docs/guide/evaluate.md says what they hold.
 """
 
 import argparse

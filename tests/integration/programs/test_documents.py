@@ -10,18 +10,18 @@ import pytest
 from tests.support.paths import REPOSITORY
 
 ROOTS = (REPOSITORY, REPOSITORY / "pconv_hpc")  # what documents name is within one
-DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(REPOSITORY)))
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text())
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert missing == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(REPOSITORY)))
 def test_files_of_the_project_that_are_named_exist(path: Path) -> None:
     named = re.findall(
         r"(?<![\w/])(?:tools|configs|jobs|tests)/[\w./-]*\w\.(?:py|ya?ml|sh|sbatch)\b",
