@@ -11,7 +11,7 @@ fail() {
 }
 
 [[ -r $site_file ]] || fail "$site_file is missing: copy jobs/site.example.sh, or the one of your \
-cluster in jobs/sites/, to jobs/site.sh (docs/cluster.md)"
+cluster in jobs/sites/, to jobs/site.sh (docs/guide/cluster.md)"
 set +eu # site files and modules are written for interactive shells
 # shellcheck source=jobs/site.example.sh
 source "$site_file"

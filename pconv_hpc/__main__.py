@@ -8,22 +8,22 @@ from pathlib import Path
 
 # what a person types: its file in pconv_hpc/commands, and what it does
 PROGRAMS = {
-    "pack": ("pack", "photos of a folder or of tar files into HDF5 shards"),
+    "pack": ("pack", "pack photos of a folder or of tar files into HDF5 shards"),
     "make-masks": ("make_masks", "draw a bank of masks to train on"),
     "harvest": ("harvest", "collect the silhouettes of objects in photos"),
     "train": ("train", "train a network on packed photos, on one rank or many"),
     "resume": ("resume", "continue a training run, here or as a Slurm job"),
-    "status": ("status", "where training runs and erase folders stand"),
+    "status": ("status", "show where training runs and erase folders stand"),
     "segment": ("segment", "find objects in photos and write masks of those to erase"),
     "inpaint": ("inpaint", "fill the holes of masks in photos"),
-    "erase": ("erase", "erase objects from a photo, or from all photos of a folder"),
-    "erase-status": ("erase_status", "how far an erase folder is; submit what is left of it"),
+    "erase": ("erase", "erase objects from one photo, or from every photo of a folder"),
+    "erase-status": ("erase_status", "show an erase folder's progress; resubmit what is left"),
     "evaluate": ("evaluate", "measure networks and baselines on photos"),
     "fetch-weights": ("fetch_weights", "download the trained weights of other projects"),
-    "import-weights": ("import_weights", "make a weights file of another project's weights"),
-    "inspect": ("inspect_shards", "what a folder of shards holds, and whether it is whole"),
-    "local-slurm": ("local_slurm", "a Slurm cluster on this machine, for trying jobs"),
-    "demo": ("demo", "all of it, small, on this machine"),
+    "import-weights": ("import_weights", "convert another project's weights into a weights file"),
+    "inspect": ("inspect_shards", "show what a folder of shards holds, and verify it"),
+    "local-slurm": ("local_slurm", "start a Slurm cluster on this machine, to try jobs"),
+    "demo": ("demo", "run everything once, small, on this machine"),
 }
 
 

@@ -48,7 +48,7 @@ def require_packages(names: Sequence[str]) -> None:
     if missing:
         raise UsageError(
             f"the job's Python has no {', '.join(missing)}: load_environment in the site file must "
-            "activate the environment that tools/install.py made (docs/cluster.md, 'Install')"
+            "activate the environment that tools/install.py made (docs/guide/cluster.md, 'Install')"
         )
 
 

@@ -1,1 +1,1 @@
-"""What a person types: one file a program, which parses, calls the package and exits."""
+"""What a person types: one file per program, which parses, calls the package and exits."""

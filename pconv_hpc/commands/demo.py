@@ -1,4 +1,4 @@
-"""See the whole suite work on this machine: pack, train, be interrupted, resume, erase."""
+"""Run the whole suite on this machine: pack, train, interrupt, resume, erase."""
 
 from pathlib import Path
 
@@ -13,9 +13,11 @@ _EXAMPLES = """\
 def main() -> None:
     """Parse, run the demo, print where the report is."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for all of it")
     parser.add_argument(
-        "--steps-per-epoch", type=cli.positive_int, default=250, help="length of the training"
+        "--out", type=Path, default=Path("demo"), help="folder for everything it writes"
+    )
+    parser.add_argument(
+        "--steps-per-epoch", type=cli.positive_int, default=250, help="training steps per epoch"
     )
     parser.add_argument("--ranks", type=cli.positive_int, default=2, help="processes")
     arguments = parser.parse_args()

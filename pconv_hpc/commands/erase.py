@@ -1,11 +1,11 @@
-"""Erase objects from a photo, or from all photos of a folder, on as many GPUs as there are.
+"""Erase objects from one photo, or from every photo of a folder on many GPUs.
 
-A photo: what is selected is erased. With no selection its objects are numbered in a picture, and
-you are asked which of them to erase.
+One photo: the selected objects are erased. Without a selection, a picture shows the objects with
+numbers, and you are asked which of them to erase.
 
-A folder: its photos are cut into slices, each a task of a Slurm job array; without Slurm the same
-slices are done here. What is finished is never done again, so the same command continues whatever
-ended early; pconv-hpc erase-status tells how far it is.
+A folder: its photos are split into slices, each a task of a Slurm job array; without Slurm the
+slices are processed on this machine. Finished photos are never processed again, so repeating the
+command continues the work; pconv-hpc erase-status shows its progress.
 """
 
 import argparse
@@ -41,14 +41,14 @@ from pconv_hpc.options.sbatch import sbatch_options_of
 from pconv_hpc.options.segment import selection_of
 
 _EXAMPLES = """\
-  # look what is in a photo, and answer which of it to erase
+  # show what is in a photo, and ask which of it to erase
   pconv-hpc erase beach.jpg --show
 
-  # without questions: what is at that pixel; the largest person
+  # without asking: the object at that pixel; the largest person
   pconv-hpc erase beach.jpg --click 812,340
   pconv-hpc erase beach.jpg clean.jpg --classes person --largest
 
-  # everybody in a folder: 64 tasks, at most 16 at once; first only look
+  # every person in a folder: 64 tasks, at most 16 at once; first a dry run
   pconv-hpc erase photos out --classes person \\
       --tasks 64 --max-running 16 --time 02:00:00 --dry-run
   pconv-hpc erase-status out --watch
@@ -56,7 +56,7 @@ _EXAMPLES = """\
   # with a network of your own
   pconv-hpc erase beach.jpg --classes person --weights runs/imagenet_256
 
-  # a folder on this machine; Ctrl-C, and the same command continues
+  # a folder on this machine; after Ctrl-C the same command continues
   pconv-hpc erase photos out --classes person --local
 """
 
@@ -69,7 +69,7 @@ def main() -> int:
         "out",
         type=Path,
         nargs="?",
-        help="result (default: NAME_erased beside the photo); for a folder a new folder",
+        help="result (default: NAME_erased beside the photo); for a folder, a new folder",
     )
     options = add_erase_options(parser)
     arguments, given = parse_noting_given(parser, options.recorded)

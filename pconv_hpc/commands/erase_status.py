@@ -1,7 +1,7 @@
-"""Say how far a folder is that pconv-hpc erase erases from, what failed, and what is to be rerun.
+"""Show the progress of an erase folder, which photos failed, and which slices to rerun.
 
-Slices that a task works on, or that wait in the queue, are never submitted again. A photo that
-failed three times is set aside; --retry-failed gives those another chance.
+Slices that are running or queued are never submitted again. A photo that failed three times is set
+aside; --retry-failed gives such photos another chance.
 """
 
 import argparse
@@ -36,7 +36,7 @@ _EXAMPLES = """\
 
 
 def main() -> None:
-    """Parse, read, show, and submit what is to be rerun."""
+    """Parse, read, show, and submit the slices to rerun."""
     arguments = _parse()
     given = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if (given or arguments.max_running) and not arguments.resubmit:
@@ -58,26 +58,26 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("out", type=Path, help="folder of the results")
+    parser.add_argument("out", type=Path, help="folder of the results (OUT of pconv-hpc erase)")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--resubmit", action="store_true", help="submit the slices to be rerun")
+    what.add_argument("--resubmit", action="store_true", help="submit the slices to rerun")
     what.add_argument(
         "--watch",
         type=cli.positive_int,
         nargs="?",
         const=10,
         metavar="SECONDS",
-        help="show again every so many seconds (10), until Ctrl-C",
+        help="repeat every SECONDS (10), until Ctrl-C",
     )
     parser.add_argument(
-        "--retry-failed", action="store_true", help="let photos that were set aside be tried again"
+        "--retry-failed", action="store_true", help="try photos that were set aside again"
     )
-    parser.add_argument("--json", action="store_true", help="for programs: one object")
+    parser.add_argument("--json", action="store_true", help="print JSON: one object")
     parser.add_argument(
         "--report", action="store_true", help="write OUT/report.html, a gallery; not with --watch"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    submitting = parser.add_argument_group("with --resubmit (default: as the last time)")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    submitting = parser.add_argument_group("with --resubmit (default: as in the last submission)")
     submitting.add_argument(
         "--max-running", type=cli.positive_int, metavar="N", help="tasks that may run at once"
     )

@@ -1,11 +1,11 @@
 """Measure how well networks and baselines fill holes, and whether erased objects leave ghosts.
 
-Photos, at their own size unless --size is given, get fixed masks, chosen by the seed, and holes are
-filled as pconv-hpc inpaint fills them. Of every filled hole L1, PSNR, SSIM, LPIPS, the texture
-ratio and the seconds are measured, by hole ratio, kind of mask, and with and without holes at the
-border. Then an object is pasted on some photos and erased with each shape of mask, and what remains
-of its outline is measured. OUT gets report.html, contact sheets, tables.md, results.json,
-errors.csv and ghosting.csv; docs/evaluate.md says what they hold.
+Photos, at their own size unless --size is given, get fixed masks chosen by the seed, and the holes
+are filled as pconv-hpc inpaint fills them. L1, PSNR, SSIM, LPIPS, the texture ratio and the time
+are measured for every filled hole, and reported by hole ratio, kind of mask, and whether a hole
+touches the border. Then an object is pasted into some photos and erased with each shape of mask,
+and what remains of its outline is measured. OUT gets report.html, contact sheets, tables.md,
+results.json, errors.csv and ghosting.csv, which docs/guide/evaluate.md describes.
 """
 
 import argparse
@@ -23,11 +23,11 @@ _EXAMPLES = """\
   # the network that comes with pconv_hpc, with and without detail, and all baselines
   pconv-hpc evaluate photos/ --out evaluation
 
-  # the baselines alone, at 256 x 256, six masks of each kind on a photo, real silhouettes
+  # the baselines alone, at 256 x 256, six masks of each kind per photo, real silhouettes
   pconv-hpc evaluate packed/val/index.json --weights --size 256 --masks strokes objects \\
       --masks-per-photo 6 --objects-from coco/panoptic_val2017 --out baselines
 
-  # two networks on the same holes, with a bank of one's own, shared by 8 ranks
+  # two networks on the same holes, with your own mask bank, on 8 ranks
   mpirun -np 8 pconv-hpc evaluate packed/val/index.json --weights runs/a runs/b \\
       --masks masks/val.h5 --out comparison
 
@@ -48,14 +48,14 @@ def main() -> None:
         nargs="*",
         metavar="FILE|RUN_DIR",
         help="weight files, run folders, or places2 or celeba once fetched (default: the network "
-        "that comes with pconv_hpc); nothing after it: the baselines alone",
+        "that comes with pconv_hpc); without a value: the baselines alone",
     )
     parser.add_argument(
         "--baselines",
         nargs="*",
         choices=_BASELINES,
         default=list(_BASELINES),
-        help="what else to measure; nothing after it: none. fsr (OpenCV's frequency-selective "
+        help="what else to measure; without a value: none. fsr (OpenCV's frequency-selective "
         "reconstruction) takes by far the longest",
     )
     parser.add_argument(
@@ -74,14 +74,14 @@ def main() -> None:
     parser.add_argument(
         "--size",
         type=cli.positive_int,
-        help="cut photos to squares of that side, pixels (default: their own size; --fill "
+        help="crop photos to squares of this side, in pixels (default: their own size; --fill "
         "one-pass: what the first network was trained at)",
     )
     parser.add_argument(
         "--max-side",
         type=cli.positive_int,
         default=4096,
-        help="scale larger photos down to that, pixels",
+        help="scale larger photos down to this, in pixels",
     )
     parser.add_argument(
         "--working-size",
@@ -116,7 +116,7 @@ def main() -> None:
         "--masks-per-photo",
         type=cli.positive_int,
         default=1,
-        help="masks of each kind on a photo; 6 put one of each bin of hole ratios on every photo",
+        help="masks of each kind per photo; 6 give every photo one of each bin of hole ratios",
     )
     masks.add_argument("--seed", type=int, default=0, help="of photos, masks and objects")
     parser.add_argument("--num-images", type=cli.positive_int, default=100, help="photos at most")
@@ -124,13 +124,13 @@ def main() -> None:
         "--ghosting-photos",
         type=int,
         default=20,
-        help="photos on which an object is pasted and erased, at most; 0: none",
+        help="at most this many photos get an object pasted and erased; 0: none",
     )
     parser.add_argument(
         "--sheet-photos",
         type=int,
         default=16,
-        help="of the first photos, on the contact sheets; 0: none",
+        help="how many of the first photos the contact sheets show; 0: none",
     )
     parser.add_argument(
         "--batch-size",

@@ -1,6 +1,6 @@
-"""Fetch trained weights of other projects over HTTPS and check that they are the right ones.
+"""Download trained weights of other projects over HTTPS and verify them.
 
-lpips and pconv_* are then converted to what this project's programs read, which takes PyTorch.
+lpips and pconv_* are then converted to what this project's programs read, which needs PyTorch.
 """
 
 import argparse
@@ -22,8 +22,8 @@ _EXAMPLES = """\
   pconv-hpc fetch-weights lpips --out /scratch/me/weights --dry-run
   pconv-hpc fetch-weights vgg16 --url https://mirror.example.org/vgg16_notop.h5
 
-An interrupted download continues when the command is run again. A file that is there already is
-only checked, so one copied from another machine can be checked the same way.
+Repeating the command continues an interrupted download. An existing file is only checked, so this
+also checks one that was copied from another machine.
 """
 _PCONV_IMAGE_SIZE = 256  # what MMEditing's networks were trained on
 
@@ -33,12 +33,14 @@ def main() -> None:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("what", choices=[*CATALOG, "list"], help="which weights, or the list")
     parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to put them in")
-    parser.add_argument("--url", help="fetch from this address instead; the checks stay")
     parser.add_argument(
-        "--sha256", type=_sha256, help="the file must have this SHA-256, in place of known checks"
+        "--url", help="download from this address instead; the file is checked all the same"
+    )
+    parser.add_argument(
+        "--sha256", type=_sha256, help="expect this SHA-256 instead of the known checks"
     )
     parser.add_argument("--ca-file", type=Path, help="trust these certificates (PEM)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be fetched")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be fetched")
     arguments = parser.parse_args()
 
     if arguments.what == "list":

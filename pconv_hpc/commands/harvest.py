@@ -1,12 +1,12 @@
-"""Collect the silhouettes of real objects from photos, for masks in the shape of objects.
+"""Collect the silhouettes of real objects from photos, to draw masks in the shape of objects.
 
-PHOTOS is a pack (its index.json), a folder tree of photos, or a tar file. A network of MMDetection
+PHOTOS is a pack (its index.json), a folder tree of photos, or a tar file. An MMDetection network
 finds the objects; those that are certain, neither tiny nor huge, and not cut off by the photo's
 edge go into OUT, one HDF5 file with the class, score, size and outline of each. pconv-hpc
-make-masks and masks.objects_from in a configuration take it.
+make-masks and masks.objects_from in a configuration read it.
 
-One process does it; mpirun or srun with mpi4py share it among ranks. The result is the same. What
-was interrupted or killed continues when the same command is run again: what is found meanwhile is
+One process is enough; mpirun or srun with mpi4py share the work among ranks, with the same result.
+Repeating the command continues a harvest that was interrupted or killed: what was found so far is
 kept in OUT.parts.
 """
 
@@ -39,15 +39,15 @@ _EXAMPLES = """\
   # the weights of Mask R-CNN, once
   pconv-hpc fetch-weights mask_rcnn
 
-  # up to 20,000 silhouettes out of 30,000 photos of a pack, and a picture of some
+  # up to 20,000 silhouettes from 30,000 photos of a pack, and a picture of some
   pconv-hpc harvest packed/train/index.json masks/objects.h5 --max-photos 30000 \\
       --contact-sheet masks/objects.png
 
-  # only people and cars, by 4 ranks with a GPU each
+  # only people and cars, on 4 ranks with a GPU each
   srun --ntasks=4 --gpus-per-task=1 pconv-hpc harvest photos masks/traffic.h5 \\
       --classes person,car
 
-  # from what pconv-hpc segment found before, without the network
+  # from what pconv-hpc segment found earlier, without the network
   pconv-hpc harvest found/instances masks/found.h5 --from-instances
 
   # then train on them
@@ -95,22 +95,27 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("out", type=Path, help="silhouette file to write, HDF5")
 
     objects = parser.add_argument_group("which objects")
-    objects.add_argument("--classes", default="", metavar="A,B", help="of these (default: all)")
-    objects.add_argument("--min-score", type=float, default=0.7, help="at least this certain")
-    objects.add_argument("--min-area", type=float, default=0.003, help="share of the photo")
-    objects.add_argument("--max-area", type=float, default=0.5, help="share of the photo")
+    objects.add_argument("--classes", default="", metavar="A,B", help="only these (default: all)")
+    objects.add_argument("--min-score", type=float, default=0.7, help="minimum score, 0 to 1")
+    objects.add_argument("--min-area", type=float, default=0.003, help="minimum share of the photo")
+    objects.add_argument("--max-area", type=float, default=0.5, help="maximum share of the photo")
     objects.add_argument(
-        "--keep-cut-off", action="store_true", help="also those cut off by the photo's edge"
+        "--keep-cut-off", action="store_true", help="include those cut off by the photo's edge"
     )
     objects.add_argument(
-        "--max-objects", type=cli.positive_int, default=20_000, help="of more a lot decides"
+        "--max-objects",
+        type=cli.positive_int,
+        default=20_000,
+        help="if more are found, a random sample is kept",
     )
 
     add_network_options(parser)
 
     work = parser.add_argument_group("work")
     work.add_argument(
-        "--max-photos", type=cli.positive_int, help="photos to look at (default: all); drawn by lot"
+        "--max-photos",
+        type=cli.positive_int,
+        help="look at a random sample of this many photos (default: all)",
     )
     work.add_argument(
         "--from-instances",
@@ -119,8 +124,8 @@ def _parse() -> argparse.Namespace:
     )
     add_threads_option(work, "threads that read photos and trace outlines")
     add_max_pixels_option(work)
-    work.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also write a picture")
-    work.add_argument("--dry-run", action="store_true", help="say what would be done, then end")
+    work.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also draw some of them")
+    work.add_argument("--dry-run", action="store_true", help="only show what would be done")
     return parser.parse_args()
 
 

@@ -1,10 +1,10 @@
-"""Erase what masks mark from photos of any size, with the network in the package or one of yours.
+"""Fill the holes that masks mark in photos of any size, with the network in the package or yours.
 
-White in a mask is erased; every other pixel of a PNG, TIFF or WebP stays exactly as it was, and a
-JPEG is saved with its own quality tables. Masks are matched to photos by relative path and name:
-a/photo.png or a/photo_mask.png belongs to a/photo.jpg. Results appear under the photos' relative
-paths, whole or not at all; those already there are skipped, so an interrupted batch is continued
-by the same command.
+White in a mask is erased. All other pixels of a PNG, TIFF or WebP stay exactly as they were; a JPEG
+is saved with its own quantisation tables. Masks are matched to photos by relative path and name:
+a/photo.png or a/photo_mask.png belongs to a/photo.jpg. Results have the photos' relative paths and
+appear whole or not at all. Existing results are skipped, so repeating the command continues an
+interrupted batch.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _EXAMPLES = """\
   # a folder with all its subfolders, with a network of your own
   pconv-hpc inpaint photos/ masks/ erased/ --weights runs/imagenet_256
 
-  # which photos have which mask, without doing anything
+  # only show which mask belongs to which photo
   pconv-hpc inpaint photos/ masks/ erased/ --dry-run
 """
 _SHOWN = 5  # paths named of a long list
@@ -70,15 +70,17 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for the results; for one photo also a file name with its suffix",
+        help="folder for the results; for one photo, also a file name with the photo's suffix",
     )
     add_weights_option(parser)
     add_filling_options(parser)
     add_list_and_ledger_options(parser)
     add_threads_option(parser, "photos in memory at once")
     add_max_pixels_option(parser)
-    parser.add_argument("--overwrite", action="store_true", help="make existing results again")
-    parser.add_argument("--dry-run", action="store_true", help="show what belongs together")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only show which mask belongs to which photo"
+    )
     return parser.parse_args()
 
 

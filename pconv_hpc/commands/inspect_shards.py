@@ -1,9 +1,9 @@
-"""Show what a folder of packed shards holds, check every byte of it, and look at it.
+"""Show what a folder of packed shards holds, verify every byte, and draw a contact sheet.
 
---verify reads everything: the CRC-32 of each image and the SHA-256 of each file. Every shard that
-is damaged, truncated or missing is named, with the images; delete those files and run the same
-pconv-hpc pack command again to make them anew. A contact sheet is then drawn of an undamaged pack
-only.
+--verify reads everything and checks the CRC-32 of each image and the SHA-256 of each file. Shards
+that are damaged, truncated or missing are listed with the images affected; to rebuild them, delete
+those files and repeat the pconv-hpc pack command. With --verify, a contact sheet is only drawn if
+the pack is undamaged.
 """
 
 import sys
@@ -31,7 +31,7 @@ def main() -> None:
     """Parse, summarise, verify, draw."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("out", type=Path, help="the folder pconv-hpc pack wrote, or its index.json")
-    parser.add_argument("--verify", action="store_true", help="read and check everything")
+    parser.add_argument("--verify", action="store_true", help="read and check every byte")
     parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="draw images to this PNG")
     parser.add_argument("--num-tiles", type=int, default=64, help="images on the contact sheet")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Start, look at and stop a real Slurm cluster of virtual GPU nodes on this machine."""
+"""Start, inspect and stop a real Slurm cluster of virtual GPU nodes on this machine."""
 
 import argparse
 import sys
@@ -9,10 +9,10 @@ from pconv_hpc.local_slurm.local_cluster import DEFAULT_FOLDER, LocalCluster
 from pconv_hpc.options.cli import build_parser, run
 
 _DESCRIPTION = """\
-Run a real Slurm (slurmctld, slurmd, munged) of virtual nodes with fake A100s on this machine, under
-one folder, to try job scripts before spending an allocation. Needs root and Debian's packages
-slurm-wlm, slurm-wlm-basic-plugins, munge and libpmix2. What start prints on standard output is the
-line to run in your shell."""
+Run a real Slurm (slurmctld, slurmd, munged) of virtual nodes with fake A100s on this machine, in
+one folder, to try job scripts without spending an allocation. Needs root and the Debian packages
+slurm-wlm, slurm-wlm-basic-plugins, munge and libpmix2. start prints the line to run in your shell
+on standard output."""
 
 _EXAMPLES = """\
   eval "$(pconv-hpc local-slurm start)"     # then: sinfo, sbatch, squeue
@@ -62,17 +62,19 @@ def main() -> int:
         type=Path,
         default=DEFAULT_FOLDER,
         metavar="DIR",
-        help="where the cluster's files are; a short path, new or empty (default: %(default)s)",
+        help="folder for the cluster's files: a short path, new or empty (default: %(default)s)",
     )
     start = commands.add_parser("start", parents=[where], help="start it and wait until it is idle")
     start.add_argument("--nodes", type=int, default=2, help="virtual nodes (default: %(default)s)")
     start.add_argument(
-        "--gpus-per-node", type=int, default=4, help="fake A100s a node (default: %(default)s)"
+        "--gpus-per-node", type=int, default=4, help="fake A100s per node (default: %(default)s)"
     )
     start.set_defaults(call=_start)
     status = commands.add_parser("status", parents=[where], help="exit 0 if it runs, 1 if not")
     status.set_defaults(call=_status)
-    stop = commands.add_parser("stop", parents=[where], help="end it, its jobs and its files")
+    stop = commands.add_parser(
+        "stop", parents=[where], help="stop it, end its jobs and remove its files but the logs"
+    )
     stop.set_defaults(call=_stop)
     arguments = parser.parse_args()
     code: int = arguments.call(arguments)

@@ -3,11 +3,11 @@
 The masks fall evenly into six bins of the hole ratio, 1% to 60% of the image. Styles:
 
   strokes  brush walks, lines and ellipses, as in Liu et al. 2018
-  boxes    one to four rectangles, at times rotated, at times with round corners
+  boxes    one to four rectangles, some rotated, some with round corners
   objects  silhouettes from --objects-from, dilated by 1% to 6%
   mixed    all of these in equal parts (objects only with --objects-from)
 
-A network that is to erase objects learns it from object masks: fine-tune on them.
+A network that is to erase objects should be fine-tuned on object masks.
 """
 
 import os
@@ -30,7 +30,7 @@ _EXAMPLES = """\
   pconv-hpc make-masks masks/objects_256.h5 --num-masks 12000 --size 256 \\
       --style objects --objects-from masks/objects.h5
 
-  # silhouettes from COCO's panoptic PNGs, drawn by 8 processes
+  # silhouettes from COCO's panoptic PNGs, drawn in 8 processes
   pconv-hpc make-masks masks/objects_256.h5 --num-masks 12000 --size 256 \\
       --style objects --objects-from coco/panoptic_train2017 --workers 8
 
@@ -41,13 +41,19 @@ Name the bank in the configuration: masks.train_bank=masks/objects_256.h5
 def main() -> None:
     """Parse, draw, show."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("out", type=Path, help="bank to write, an HDF5 file")
-    parser.add_argument("--num-masks", type=cli.positive_int, default=4096, help="how many")
+    parser.add_argument("out", type=Path, help="mask bank to write, HDF5")
+    parser.add_argument("--num-masks", type=cli.positive_int, default=4096, help="number of masks")
     parser.add_argument(
-        "--size", type=cli.positive_int, default=256, help="side in pixels: the training crop's"
+        "--size",
+        type=cli.positive_int,
+        default=256,
+        help="side in pixels; at least that of the training crops",
     )
     parser.add_argument(
-        "--style", choices=("strokes", "boxes", "objects", "mixed"), default="strokes", help="kind"
+        "--style",
+        choices=("strokes", "boxes", "objects", "mixed"),
+        default="strokes",
+        help="see above",
     )
     parser.add_argument(
         "--objects-from",
@@ -61,10 +67,10 @@ def main() -> None:
         "--workers",
         type=cli.positive_int,
         default=len(os.sched_getaffinity(0)),
-        help="processes that draw; the masks do not depend on it",
+        help="processes that draw; the masks are the same for any number",
     )
-    parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also write a picture")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be drawn, then end")
+    parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also draw some of them")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be drawn")
     arguments = parser.parse_args()
 
     weights = _style_weights(arguments.style, arguments.objects_from)

@@ -1,18 +1,18 @@
-"""Pack photos into HDF5 shards that training reads without decoding anything.
+"""Pack photos into HDF5 shards that training reads without decoding.
 
 SOURCE is a folder tree of images, or one tar file: ImageNet's ILSVRC2012_img_train.tar (a tar of a
-thousand tars) and ILSVRC2012_img_val.tar are read where they are, nothing is unpacked.
+thousand tars) and ILSVRC2012_img_val.tar are read in place, without unpacking.
 
 Every photo is turned upright, converted to 8-bit RGB, scaled so that its short side is --size, and
 cropped to the centred square. The order is a seeded permutation of all photos, so that reading a
-shard in sequence mixes the classes. OUT receives the shards, index.json (written last: training
-and inspect_shards.py take it), rejected.csv (photos that could not be read, and why) and pack.json
-(what to compare when the pack is continued).
+shard in sequence mixes the classes. OUT receives the shards, index.json (written last; training
+and pconv-hpc inspect read it), rejected.csv (photos that could not be read, and why) and pack.json
+(settings to compare when the pack is continued).
 
-One process does it; mpirun or srun with mpi4py share it among ranks that write whole shards. The
-result is the same to the byte. A pack that was interrupted or killed continues when the same
-command is run again, with any number of ranks: finished shards are checked and kept. While one is
-at work in OUT, a second start there is refused.
+One process is enough; mpirun or srun with mpi4py share the work among ranks that write whole
+shards, and the result is identical, byte for byte. Repeating the command continues a pack that was
+interrupted or killed, with any number of ranks: finished shards are checked and kept. While a pack
+is running, OUT is locked and a second start is refused.
 """
 
 import contextlib
@@ -36,14 +36,14 @@ _EXAMPLES = """\
   # a folder of photos, on this machine
   pconv-hpc pack photos packed/train --split train --size 256
 
-  # ImageNet, straight from its tar files, by 48 ranks
+  # ImageNet, straight from its tar files, on 48 ranks
   srun --ntasks=48 pconv-hpc pack ILSVRC2012_img_train.tar packed/train --split train
   mpirun -np 8 pconv-hpc pack ILSVRC2012_img_val.tar packed/val --split val
 
-  # a tenth of it; the same tenth that a larger --fraction with the same --seed contains
+  # a tenth of it; a larger --fraction with the same --seed contains the same tenth
   pconv-hpc pack ILSVRC2012_img_train.tar packed/tenth --split train --fraction 0.1
 
-  # how many photos, bytes, shards and hours would that be?
+  # how many photos, bytes, shards and minutes would that take?
   pconv-hpc pack ILSVRC2012_img_train.tar packed/train --split train --dry-run
 
 exit codes: 0 done, 1 failed, 2 bad input, 75 interrupted (run the same command again)
@@ -54,26 +54,28 @@ def main() -> None:
     """Parse, list the photos, plan, pack."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("source", type=Path, help="folder tree of images, or a tar file")
-    parser.add_argument("out", type=Path, help="folder for the shards; one folder a split")
-    parser.add_argument("--split", choices=("train", "val"), required=True, help="what it is for")
+    parser.add_argument("out", type=Path, help="folder for the shards; one per split")
+    parser.add_argument(
+        "--split", choices=("train", "val"), required=True, help="recorded in the pack"
+    )
     parser.add_argument("--size", type=int, default=320, help="side of the packed squares, pixels")
     parser.add_argument("--fraction", type=float, default=1.0, help="share of the photos to pack")
     parser.add_argument(
         "--images-per-shard",
         type=int,
-        help="photos a shard; if not given 1 GiB of them (3,488 at 320 pixels), or for small packs "
-        "a sixteenth of all, so that ranks can share the work; in multiples of 32. A rank holds "
-        "one shard in memory, and what is lost when it is interrupted is at most one shard",
+        help="photos per shard (default: 1 GiB of them, 3,488 at 320 pixels, or for small packs a "
+        "sixteenth of all, so that ranks can share the work, in multiples of 32). A rank holds one "
+        "shard in memory, and loses at most one shard when it is interrupted",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the order of the photos")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the photos' order")
     parser.add_argument(
         "--max-rejected",
         type=float,
         default=0.01,
-        help="share of the photos that may be unreadable; more fails the pack",
+        help="share of the photos that may be unreadable before the pack fails",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done; write nothing"
+        "--dry-run", action="store_true", help="only show what would be done; write nothing"
     )
     arguments = parser.parse_args()
     if not 0 <= arguments.max_rejected <= 1:

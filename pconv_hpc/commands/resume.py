@@ -1,7 +1,7 @@
-"""Say where a training run stands, and continue it on exactly the next sample.
+"""Show where a training run stands, and resume it on exactly the next sample.
 
-Where there is a Slurm to submit to, the continuation is a job like the run's last one, and options
-such as --nodes change it. Elsewhere, inside a job, and with --local it runs here.
+Where Slurm is available, a job like the run's last one is submitted, and options such as --nodes
+change it. Without Slurm, inside a job, and with --local, the run continues on this machine.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from pconv_hpc.training.run_folder import RunFolder, check_continuation
 from pconv_hpc.training.run_status import describe, read_run_status
 
 _EXAMPLES = """\
-  pconv-hpc resume runs/imagenet_256 --dry-run      # only say where it stands
+  pconv-hpc resume runs/imagenet_256 --dry-run      # only show where it stands
   pconv-hpc resume runs/imagenet_256                # on a cluster: submit; else run here
   pconv-hpc resume runs/imagenet_256 --nodes 4 --time 12:00:00
   pconv-hpc resume runs/imagenet_256 --local        # continue here, one process
@@ -46,7 +46,7 @@ Any number of ranks continues any run: batches and their order do not depend on 
 """
 _SBATCH_OPTIONS = {
     "nodes": "nodes of the job",
-    "ntasks-per-node": "ranks on each node: as many as GPUs",
+    "ntasks-per-node": "ranks on each node: one per GPU",
     "gres": "GPUs on each node, such as gpu:a100:4",
     "time": "time limit of each start, such as 12:00:00",
     "partition": "partition to submit to",
@@ -60,13 +60,15 @@ def main() -> None:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("run_dir", type=Path, help="folder of the run")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--local", action="store_true", help="continue here, not as a Slurm job")
     where.add_argument(
-        "--ranks", type=cli.positive_int, help="continue here with so many processes of mpirun"
+        "--local", action="store_true", help="continue here instead of submitting a job"
+    )
+    where.add_argument(
+        "--ranks", type=cli.positive_int, help="continue here with this many ranks under mpirun"
     )
     add_sbatch_options(parser, _SBATCH_OPTIONS)
     cli.add_override_argument(parser)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     arguments = parser.parse_args()
 
     folder = RunFolder(arguments.run_dir)

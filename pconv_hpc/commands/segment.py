@@ -1,11 +1,11 @@
-"""Find the objects in photos with a network of MMDetection, and write masks of those to erase.
+"""Find the objects in photos with an MMDetection network, and write masks of those to erase.
 
-For every photo OUT gets
+For every photo OUT gets, under the photo's relative path,
   instances/PHOTO.json   what was found: class, score, box and mask (COCO's run lengths)
   masks/PHOTO.png        white where to erase, if something was selected
-  overlays/PHOTO.jpg     the photo with numbered instances, with --overlay
-under the photo's relative path; pconv-hpc inpaint takes OUT/masks as it is. Photos that are
-finished are skipped. Another selection uses what was found before, without the network.
+  overlays/PHOTO.jpg     with --overlay: the photo with its instances numbered
+pconv-hpc inpaint reads OUT/masks as it is. Finished photos are skipped. A different selection
+reuses the instances found before, without running the network.
 """
 
 import argparse
@@ -42,7 +42,7 @@ _EXAMPLES = """\
   pconv-hpc segment beach.jpg found --number 3 --number 5
   pconv-hpc segment beach.jpg found --click 812,340
 
-  # everybody in a folder, and then erase them
+  # every person in a folder, and then erase them
   pconv-hpc segment photos found --classes person
   pconv-hpc inpaint photos found/masks erased --weights runs/imagenet_256
 
@@ -83,7 +83,7 @@ def _parse() -> argparse.Namespace:
     add_list_and_ledger_options(work)
     add_threads_option(work, "threads that read and write files")
     add_max_pixels_option(work)
-    work.add_argument("--overwrite", action="store_true", help="make existing results again")
+    work.add_argument("--overwrite", action="store_true", help="replace existing results")
     work.add_argument("--dry-run", action="store_true", help="only list the photos")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Show where training runs and folders that are being erased stand, and what went wrong last."""
+"""Show the state of training runs and erase folders, and what went wrong last."""
 
 import dataclasses
 import json
@@ -24,9 +24,9 @@ _EXAMPLES = """\
   pconv-hpc status --watch                          # again every 10 seconds, until Ctrl-C
   pconv-hpc status --json | jq '.[] | select(.kind == "run") | .step'
 
-"left" is at the speed of the last row of metrics.csv. Of a run that was killed the status is
-"ended without a word": pconv-hpc resume continues it. pconv-hpc erase-status tells more of one
-folder that is being erased, and submits the slices to "rerun".
+"left" is extrapolated from the speed in the last row of metrics.csv. A run that was killed shows
+as "ended without a word"; pconv-hpc resume continues it. pconv-hpc erase-status shows more about
+one erase folder, and submits the slices to "rerun".
 """
 
 
@@ -41,7 +41,7 @@ def main() -> int:
         type=Path,
         nargs="*",
         metavar="RUN_DIR",
-        help="run folders, or OUT folders of pconv-hpc erase; none: all in . and ./runs",
+        help="run folders, or OUT folders of pconv-hpc erase (default: all in . and ./runs)",
     )
     parser.add_argument(
         "--watch",
@@ -49,9 +49,9 @@ def main() -> int:
         nargs="?",
         const=10,
         metavar="SECONDS",
-        help="show again every so many seconds (10), until Ctrl-C",
+        help="repeat every SECONDS (10), until Ctrl-C",
     )
-    parser.add_argument("--json", action="store_true", help="for programs: a list, one object each")
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     arguments = parser.parse_args()
     problems = _show(arguments.folders, as_json=arguments.json, clear=False)
     try:

@@ -20,8 +20,8 @@ _EXAMPLES = """\
   # on a cluster
   sbatch jobs/train_a100.sbatch configs/imagenet_256.yaml runs/imagenet_256
 
-A run folder that already holds a run is continued where it stands. USR2, TERM and Ctrl-C save and
-end with exit code 75; pconv-hpc resume continues.
+If the run folder already holds a run, it is resumed where it stands. USR2, TERM and Ctrl-C save a
+checkpoint and exit with code 75; pconv-hpc resume continues.
 """
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--run-dir", type=Path, required=True, help="folder of this run")
     cli.add_override_argument(parser)
     parser.add_argument(
-        "--dry-run", action="store_true", help="check the configuration and show it in full"
+        "--dry-run", action="store_true", help="only check the configuration and show it in full"
     )
     arguments = parser.parse_args()
     config = with_absolute_paths(load_config(arguments.config, arguments.overrides))

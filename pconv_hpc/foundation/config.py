@@ -138,7 +138,8 @@ class TrainConfig:
     steps_per_epoch: int | None = None  # null: one pass over the training photos
     global_batch_size: int = 16  # images a step, over all ranks; never depends on their number
     max_batch_per_rank: int = 16  # what one GPU holds; more is accumulated in several passes
-    # weights file, run folder, places2 or celeba (docs/weights.md), to start (fine-tune) from
+    # weights file, run folder, places2 or celeba (docs/reference/weights.md), to start (fine-tune)
+    # from
     initial_weights: str | None = None
     freeze_encoder_batch_norm: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"  # float32: TF32 on A100s

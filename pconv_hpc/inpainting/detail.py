@@ -2,7 +2,7 @@
 
 The network knows colours and large structure, patches know texture, and next to the edge of a hole
 a continuation by waves is nearer to the truth than either. All three are joined by frequency and by
-depth; the shares were chosen on photos at their own sizes (docs/quality.md).
+depth; the shares were chosen on photos at their own sizes (docs/reference/quality.md).
 """
 
 from dataclasses import dataclass

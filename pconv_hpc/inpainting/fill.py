@@ -28,7 +28,7 @@ STRATEGIES: tuple[Strategy, ...] = ("crop", "full", "resize")
 _CROPS_AT_ONCE = 16  # of one photo, to share batches; more would only take memory
 _FULL_MULTIPLE = 64  # sides of whole photos are padded to it: fewer different shapes to trace
 # Holes up to this depth, as a multiple of the network's reach, are filled better at their own scale
-# than scaled down; deeper ones are scaled down to it (docs/quality.md).
+# than scaled down; deeper ones are scaled down to it (docs/reference/quality.md).
 _FULL_SCALE_REACHES = 4 / 3
 _MAX_CROP_PIXELS = 6 << 20  # what a network is shown of one crop; more takes minutes on a core
 # Tiles may be this much larger than the working size: one pass instead of several that overlap.

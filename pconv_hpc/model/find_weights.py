@@ -10,7 +10,7 @@ from typing import Any
 from pconv_hpc.foundation.config import load_config
 from pconv_hpc.foundation.errors import UsageError
 
-# A network of this project, trained on photos; docs/model_card.md describes it.
+# A network of this project, trained on photos; docs/reference/model_card.md describes it.
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "photos.h5"
 # Networks that others trained, by what --weights calls them: what pconv-hpc fetch-weights makes.
 FETCHED = {name: f"pconv_{name}.h5" for name in ("places2", "celeba")}

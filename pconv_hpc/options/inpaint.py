@@ -19,7 +19,7 @@ def add_weights_option(parser: _Container) -> argparse.Action:
         type=Path,
         help="weight file, folder of a training run, or places2 or celeba once "
         "pconv-hpc fetch-weights has fetched them (default: the network that comes with pconv_hpc, "
-        "docs/model_card.md)",
+        "docs/reference/model_card.md)",
     )
 
 

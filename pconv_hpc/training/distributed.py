@@ -29,7 +29,8 @@ class Ranks:
             if self._hvd.size() != expected:
                 raise PconvError(
                     f"Horovod sees {self._hvd.size()} rank(s), but {expected} were started: it was "
-                    "built without support for this launcher. See docs/cluster.md, 'Launchers'"
+                    "built without support for this launcher. See docs/guide/cluster.md, "
+                    "'Launchers'"
                 )
         self.rank: int = self._hvd.rank() if self._hvd else 0
         self.size: int = expected
@@ -91,7 +92,7 @@ def _start_horovod() -> Any:
     except ImportError as error:
         raise PconvError(
             f"several ranks were started but Horovod cannot be imported ({error}); "
-            "run 'make install', see docs/cluster.md"
+            "run 'make install', see docs/guide/cluster.md"
         ) from error
     hvd.init()
     return hvd

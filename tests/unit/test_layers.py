@@ -1,4 +1,4 @@
-"""Imports point one way; see docs/architecture.md."""
+"""Imports point one way; see docs/reference/architecture.md."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The table of docs/scaling.md is what the code beside it prints."""
+"""The table of docs/reference/scaling.md is what the code beside it prints."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from tests.support.paths import REPOSITORY
 
-DOC = REPOSITORY / "docs" / "scaling.md"
+DOC = REPOSITORY / "docs" / "reference" / "scaling.md"
 
 
 def test_the_table_follows_from_the_code_beside_it() -> None:

@@ -16,7 +16,7 @@ from pconv_hpc.foundation.npz import array_names, read_float_arrays
 from pconv_hpc.model.weights_catalog import CATALOG
 
 NPZ_NAME = "lpips_alexnet.npz"
-_EXPECTED = "AlexNet's features and the linear heads of LPIPS v0.1 (docs/evaluate.md)"
+_EXPECTED = "AlexNet's features and the linear heads of LPIPS v0.1 (docs/guide/evaluate.md)"
 
 
 class AlexNetConvolution(NamedTuple):

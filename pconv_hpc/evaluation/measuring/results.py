@@ -1,4 +1,4 @@
-"""What an evaluation found, and the files it is kept in; docs/evaluate.md describes them."""
+"""What an evaluation found, and its files, which docs/guide/evaluate.md describes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields

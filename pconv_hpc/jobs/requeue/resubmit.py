@@ -72,8 +72,8 @@ def submit(line: str, site: Path) -> str:
     if not site.is_file():
         raise UsageError(
             f"{site} is missing: copy jobs/site.example.sh, or the one of your cluster in "
-            f"jobs/sites/, to jobs/site.sh (docs/cluster.md; this package's are in {JOBS_DIR}), or "
-            "name yours in PCONV_SITE"
+            f"jobs/sites/, to jobs/site.sh (docs/guide/cluster.md; this package's are in "
+            f"{JOBS_DIR}), or name yours in PCONV_SITE"
         )
     answer = subprocess.run(
         ["bash", "-c", line],

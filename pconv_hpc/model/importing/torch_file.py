@@ -119,6 +119,7 @@ def _why_refused(error: pickle.UnpicklingError) -> str:
         return "damaged, or no checkpoint of PyTorch"
     return (
         f"holds an object ({found.group(1)}) that only code could bring back, and code in "
-        "checkpoints is never run here. If you trust where it comes from, docs/segment.md shows "
+        "checkpoints is never run here. If you trust where it comes from, docs/guide/segment.md "
+        "shows "
         "how to write its weights to a file that holds nothing else"
     )

@@ -4,9 +4,9 @@
 
 It goes on in rounds, each with a seed of its own that names its folder, and notes each finished one
 in ``row_*.json``; what a round that failed left behind is kept beside it. After every round the
-table in ``docs/reliability.md`` is written anew. Processes with different ``--rows`` may share a
-folder; with ``--add`` the counts begin with those of the table, to go on with what another machine
-began.
+table in ``docs/reference/reliability.md`` is written anew. Processes with different ``--rows`` may
+share a folder; with ``--add`` the counts begin with those of the table, to go on with what another
+machine began.
 """
 
 import json
@@ -26,7 +26,7 @@ from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_FAILED
 from pconv_hpc.options import cli
 from tests.support.paths import REPOSITORY
 
-DOCUMENT = REPOSITORY / "docs/reliability.md"
+DOCUMENT = REPOSITORY / "docs/reference/reliability.md"
 _TABLE = re.compile(r"(<!-- soak -->\n).*(<!-- end of soak -->)", re.DOTALL)
 _FUZZ_RUNS = 20_000  # a round
 

@@ -84,4 +84,4 @@ def test_single_bits_anywhere_give_no_other_error(tmp_path: Path, kind: str) -> 
     assert outcomes["refused"] > 3
     assert (
         outcomes.get("signal", 0) < 3
-    )  # in HDF5's own code: a limit that docs/reliability.md names
+    )  # in HDF5's own code: a limit that docs/reference/reliability.md names

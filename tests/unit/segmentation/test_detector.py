@@ -102,7 +102,7 @@ def test_code_never_runs_even_if_the_environment_asks_for_it(
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     torch.save(_content() | {"x": _RunsCode(tmp_path / "canary")}, tmp_path / "hostile.pth")
-    with pytest.raises(UsageError, match=r"docs/segment\.md"):
+    with pytest.raises(UsageError, match=r"docs/guide/segment\.md"):
         detector.read_checkpoint(tmp_path / "hostile.pth")
     assert not (tmp_path / "canary").exists()
 

@@ -58,7 +58,7 @@ def test_half_precision_and_what_training_leaves_beside_are_read(path: Path):
 def test_code_never_runs(path: Path, tmp_path: Path, is_zip: bool):
     hostile = {"state_dict": WEIGHTS, "meta": RunsCode(tmp_path / "canary")}
     torch.save(hostile, path, _use_new_zipfile_serialization=is_zip)
-    with pytest.raises(UsageError, match=r"io\.open\).*never run here.*docs/segment\.md"):
+    with pytest.raises(UsageError, match=r"io\.open\).*never run here.*docs/guide/segment\.md"):
         read_tensors(path)
     path.write_bytes(pickle.dumps(RunsCode(tmp_path / "canary")))
     with pytest.raises(UsageError, match="damaged, or no checkpoint of PyTorch"):
