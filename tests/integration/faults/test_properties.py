@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -14,13 +14,8 @@ from pconv_hpc.inpainting.fill import FillSettings, fill_photo
 from pconv_hpc.photos.decode import decode_rgb, decode_square
 from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
 from pconv_hpc.photos.photo import Photo, upright_view
+from tests.support.few_examples import few
 
-few = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-)
 sides = st.integers(1, 40)
 orientations = st.integers(1, 8)
 
