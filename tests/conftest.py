@@ -13,6 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings hid
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What fails in there is shown with its values, as in the tests themselves.
+pytest.register_assert_rewrite("tests.support")
+
 _TESTS = Path(__file__).parent
 # Their tests share something that is slow to make: a cluster, a finished training run.
 _TOGETHER = ("integration/cluster", "integration/faults", "integration/training")

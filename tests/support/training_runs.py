@@ -1,5 +1,6 @@
 """What training tests share: a small pack, a small configuration, and a way to start real runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from tests.support.packed_crops import write_pack
 from tests.support.paths import REPOSITORY
 
 RunTool = Callable[..., subprocess.CompletedProcess[str]]
+
+TOTAL_STEPS = 12  # of ``config_path``
+WITH_EVENTS = REPOSITORY / "tests/integration/training/train_with_events.py"
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,10 @@ def run_tool() -> RunTool:
     """Run a program of ``tools/`` (or of these tests) in processes of its own, as a user would."""
 
     def run(
-        program: str, *arguments: object, ranks: int = 1, expect: Sequence[int] = (0,)
+        program: str | Path,
+        *arguments: object,
+        ranks: int = 1,
+        expect: Sequence[int] = (0,),
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
         if ranks > 1:
@@ -65,3 +72,17 @@ def run_tool() -> RunTool:
         return done
 
     return run
+
+
+def run_with_event(
+    run_tool: RunTool, config: Path, run_dir: Path, ranks: int = 1, **event: object
+) -> int:
+    """Train with an event of ``train_with_events``; return the exit status."""
+    events = run_dir.with_suffix(".events.json")
+    events.write_text(json.dumps(event))
+    done = run_tool(
+        *(WITH_EVENTS, events, config, "--run-dir", run_dir),
+        ranks=ranks,
+        expect=(0, 75, -9, 137),
+    )
+    return done.returncode

@@ -1,4 +1,4 @@
-"""Imports point one way; see docs/reference/architecture.md."""
+"""Imports point one way, those of the tests too; see docs/reference/architecture.md."""
 
 import ast
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from tests.support.paths import REPOSITORY
 
 PACKAGE = REPOSITORY / "pconv_hpc"
+TESTS = REPOSITORY / "tests"
 
 # Every folder of the package, from what knows least to what knows most: a folder may use those
 # above it. Those on one line do not know each other.
@@ -171,3 +172,20 @@ def test_a_folder_can_be_taken_in_at_a_glance(folder: str) -> None:
     assert len(files) <= 17
     lengths = {path.name: len(path.read_text().splitlines()) for path in files}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def is_test_module(module: str) -> bool:
+    """Return whether pytest collects tests from a module, and it is no name within one."""
+    path = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+    return path.is_relative_to(TESTS) and path.match("test_*.py") and path.is_file()
+
+
+def test_no_test_module_is_imported_by_another_file_of_the_tests() -> None:
+    """What tests share is in tests/support, so that each may be changed or removed alone."""
+    wrong = [
+        f"{path.relative_to(TESTS)} imports {module}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for module in modules_of(path)
+        if is_test_module(module)
+    ]
+    assert wrong == []

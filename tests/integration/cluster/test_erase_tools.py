@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.erasing.folder.manifest import read_manifest
+from tests.integration.cluster.login_node import call
 from tests.integration.cluster.slurm_client import SlurmClient
-from tests.integration.cluster.test_resume_and_status import call
 from tests.support.erase_folders import account, write_photos
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.paths import ASSETS, REPOSITORY

@@ -15,8 +15,8 @@ from pconv_hpc.erasing.folder.manifest import build_manifest
 from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import read_done
 from pconv_hpc.shards.shard_file import ShardReader
+from tests.integration.cluster.login_node import call
 from tests.integration.cluster.slurm_client import FINAL_STATES, SlurmClient
-from tests.integration.cluster.test_resume_and_status import call
 from tests.integration.faults.written_files import SECRET
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.paths import ASSETS, REPOSITORY

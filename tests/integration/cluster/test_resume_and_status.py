@@ -11,26 +11,11 @@ import pytest
 from pconv_hpc.foundation.config import RunConfig
 from pconv_hpc.jobs.requeue.chain import STARTS_NAME, Start, append_start
 from pconv_hpc.training.run_folder import RunFolder
+from tests.integration.cluster.login_node import call
 from tests.integration.cluster.slurm_client import SlurmClient
 from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.cluster
-
-
-def call(client: SlurmClient, tool: str, *arguments: str, cwd: Path, expect: int = 0) -> str:
-    """Run a tool as a person would on a login node; return what it printed."""
-    command = [sys.executable, str(REPOSITORY / "tools" / tool), *arguments]
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=client.environment,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=300,
-    )
-    assert done.returncode == expect, done.stderr
-    return done.stdout + done.stderr
 
 
 def make_run(path: Path, job_id: int) -> RunFolder:

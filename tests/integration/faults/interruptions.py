@@ -6,8 +6,8 @@ from typing import Any
 
 from pconv_hpc.training.checkpoint_files import list_checkpoints, verify
 from pconv_hpc.training.run_folder import RunFolder
-from tests.integration.training.test_runs import TOTAL_STEPS, assert_same_run, run_with_event
-from tests.support.training_runs import RunTool
+from tests.support.same_runs import assert_same_run
+from tests.support.training_runs import TOTAL_STEPS, RunTool, run_with_event
 
 RANKS = 2
 _MAX_STEPS_LATER = 3

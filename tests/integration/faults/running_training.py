@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.paths import REPOSITORY
+from tests.support.training_runs import WITH_EVENTS
 
-WITH_EVENTS = REPOSITORY / "tests/integration/training/train_with_events.py"
 _PATIENCE_SECONDS = 300.0
 
 

@@ -13,7 +13,7 @@ from pconv_hpc.erasing.folder.manifest import build_manifest, read_manifest
 from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import count, read_done, write_done
 from pconv_hpc.foundation.errors import UsageError
-from tests.integration.faults.test_properties import few
+from tests.support.few_examples import few
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -14,13 +14,8 @@ from pconv_hpc.inpainting.fill import FillSettings, fill_photo
 from pconv_hpc.photos.decode import decode_rgb, decode_square
 from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
 from pconv_hpc.photos.photo import Photo, upright_view
+from tests.support.few_examples import few
 
-few = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-)
 sides = st.integers(1, 40)
 orientations = st.integers(1, 8)
 
@@ -114,6 +109,7 @@ def test_a_hole_is_filled(tmp_path: Path, suffix: str) -> None:
     photo = read_photo(saved(image, tmp_path / f"photo{suffix}", 1))
     hole = np.zeros((30, 20), bool)
     hole[10:20, 5:9] = True
-    fill(photo, hole, FillSettings(working_size=32, rim=0))
+    # the network alone: around the hole all is black, and so are patches of it
+    fill(photo, hole, FillSettings(working_size=32, rim=0, detail="none"))
     assert (photo.pixels[~hole] == 0).all()
     assert (photo.pixels[hole] > 0).any()

@@ -19,8 +19,8 @@ from pconv_hpc.training.run_folder import RunFolder
 from tests.integration.faults.interruptions import interrupt_and_compare, saved_step
 from tests.integration.faults.running_training import obeying_modes, paused_run
 from tests.integration.faults.small_disk import small_disk
-from tests.integration.training.test_runs import TOTAL_STEPS, assert_same_run, run_with_event
-from tests.support.training_runs import RunTool
+from tests.support.same_runs import assert_same_run
+from tests.support.training_runs import TOTAL_STEPS, RunTool, run_with_event
 
 TRAIN = "tools/train.py"
 STALL_SECONDS = 20

@@ -11,8 +11,8 @@ import torch
 
 from pconv_hpc.model.weights import load_model
 from tests.support import torch_unets
+from tests.support.hostile_pickles import RunsCode
 from tests.support.paths import REPOSITORY
-from tests.unit.model.importing.test_torch_file import RunsCode
 
 
 def run_tool(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

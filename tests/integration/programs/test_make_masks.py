@@ -24,7 +24,7 @@ def run_tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, TOOL, *arguments],
         capture_output=True,
         text=True,
-        cwd=TOOL.parents[1],
+        cwd=REPOSITORY,
         timeout=120,
     )
 
@@ -110,7 +110,7 @@ def test_ctrl_c_leaves_nothing_and_the_same_command_starts_over(
     command = [sys.executable, TOOL, tmp_path / "bank.h5", "--size", "512", "--workers", "2"]
     process = subprocess.Popen(
         [*command, "--num-masks", "100000"],
-        cwd=TOOL.parents[1],
+        cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,6 +1,5 @@
 """Real runs in real processes: interrupted, killed, continued with other ranks, and compared."""
 
-import csv
 import json
 import random
 from pathlib import Path
@@ -12,12 +11,11 @@ from pconv_hpc.shards.sampler import SampleOrder
 from pconv_hpc.training.checkpoint import read_checkpoint
 from pconv_hpc.training.checkpoint_files import list_checkpoints
 from pconv_hpc.training.run_folder import RunFolder
-from tests.support.training_runs import RunTool
+from tests.support.same_runs import assert_same_run, final_arrays, table_without_speed
+from tests.support.training_runs import TOTAL_STEPS, WITH_EVENTS, RunTool, run_with_event
 
 TRAIN = "tools/train.py"
 RESUME = "tools/resume.py"
-WITH_EVENTS = "tests/integration/training/train_with_events.py"
-TOTAL_STEPS = 12
 pytestmark = pytest.mark.mpi
 
 
@@ -32,48 +30,6 @@ def references(
         folders[ranks] = RunFolder(root / str(ranks))
         run_tool(TRAIN, config_path, "--run-dir", folders[ranks].path, ranks=ranks)
     return folders
-
-
-def run_with_event(
-    run_tool: RunTool, config: Path, run_dir: Path, ranks: int = 1, **event: object
-) -> int:
-    events = run_dir.with_suffix(".events.json")
-    events.write_text(json.dumps(event))
-    done = run_tool(
-        *(WITH_EVENTS, events, config, "--run-dir", run_dir),
-        ranks=ranks,
-        expect=(0, 75, -9, 137),
-    )
-    return done.returncode
-
-
-def final_arrays(folder: RunFolder) -> dict[str, np.ndarray]:
-    checkpoint = list_checkpoints(folder.checkpoints_dir)[-1]
-    assert checkpoint.step == TOTAL_STEPS
-    arrays = read_checkpoint(checkpoint.path)
-    assert set(arrays) == {"model", "optimizer"}
-    return {f"{group}/{name}": a for group, values in arrays.items() for name, a in values.items()}
-
-
-def table_without_speed(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        row.pop("images_per_second", None)
-    return rows
-
-
-def assert_same_run(found: RunFolder, expected: RunFolder) -> None:
-    """Bit for bit: every weight, every optimizer slot, every row that was told."""
-    ours, theirs = final_arrays(found), final_arrays(expected)
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
-    for table in ("metrics_path", "validation_metrics_path"):
-        rows = table_without_speed(getattr(expected, table))
-        assert rows
-        assert table_without_speed(getattr(found, table)) == rows
-    assert found.read_state()["status"] == "finished"
 
 
 def test_a_run_leaves_everything_a_user_looks_for(references: dict[int, RunFolder]) -> None:

@@ -13,16 +13,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.segmentation import detector
 from tests.support.assets.shape_photos import CLASSES
 from tests.support.assets.small_network import CHECKPOINT, CONFIG
-
-
-class _RunsCode:
-    """What a hostile checkpoint holds: making it creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (open, (str(self._path), "w"))
+from tests.support.hostile_pickles import RunsCode
 
 
 def _content() -> dict[str, Any]:
@@ -87,9 +78,9 @@ def test_harmless_objects_of_training_are_read(tmp_path: Path) -> None:
 
 def test_code_in_a_checkpoint_never_runs(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    hostile = _content() | {"optimizer": _RunsCode(canary)}
+    hostile = _content() | {"optimizer": RunsCode(canary)}
     torch.save(hostile, tmp_path / "hostile.pth")
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps(_RunsCode(canary)))
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(RunsCode(canary)))
     torch.save(hostile, tmp_path / "legacy.pth", _use_new_zipfile_serialization=False)
     for name in ("hostile.pth", "plain.pth", "legacy.pth"):
         with pytest.raises(UsageError, match=rf"{name}: .*(io\.open|damaged)"):
@@ -101,7 +92,7 @@ def test_code_never_runs_even_if_the_environment_asks_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    torch.save(_content() | {"x": _RunsCode(tmp_path / "canary")}, tmp_path / "hostile.pth")
+    torch.save(_content() | {"x": RunsCode(tmp_path / "canary")}, tmp_path / "hostile.pth")
     with pytest.raises(UsageError, match=r"docs/guide/segment\.md"):
         detector.read_checkpoint(tmp_path / "hostile.pth")
     assert not (tmp_path / "canary").exists()

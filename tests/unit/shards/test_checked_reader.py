@@ -8,7 +8,7 @@ import pytest
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.shards.checked_reader import CheckedReader
 from pconv_hpc.shards.shard_file import ShardReader
-from tests.unit.shards.test_shard_file import make_pack
+from tests.support.random_packs import make_pack
 
 
 def damage(folder: Path, image: np.ndarray) -> None:

@@ -17,44 +17,8 @@ from pconv_hpc.shards.shard_file import (
     read_rejected,
     write_shard,
 )
-from pconv_hpc.shards.shard_index import ShardIndex, fingerprint_of, read_index, write_index
-
-SIZE = 8
-
-
-def make_images(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
-
-
-def make_pack(folder: Path, counts: tuple[int, ...] = (5, 0, 3)) -> np.ndarray:
-    """Write shards of ``counts`` images and their index; return all images in order."""
-    images = make_images(sum(counts))
-    entries, start = [], 0
-    for number, count in enumerate(counts):
-        keys = [f"klasse/ä{index}.png" for index in range(start, start + count)]
-        entries.append(
-            write_shard(
-                folder / f"train-{number}.h5",
-                images[start : start + count],
-                keys,
-                attributes={"split": "train", "seed": 0},
-            )
-        )
-        start += count
-    index = ShardIndex(
-        split="train",
-        image_size=SIZE,
-        seed=0,
-        fraction=1.0,
-        num_images=start,
-        num_rejected=0,
-        source_fingerprint="",
-        command="pack.py",
-        shards=tuple(entries),
-        fingerprint=fingerprint_of(entries),
-    )
-    write_index(folder, index)
-    return images
+from pconv_hpc.shards.shard_index import read_index
+from tests.support.random_packs import SIZE, make_images, make_pack
 
 
 def edit_index(folder: Path, **changes: object) -> None:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,16 +11,11 @@ import pytest
 from pconv_hpc.cluster.folder_lock import FolderLock
 from pconv_hpc.erasing.folder import slice_stages
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, read_slice
-from pconv_hpc.erasing.folder.slice_runner import (
-    SliceEnding,
-    SliceRunner,
-    forgive_failures,
-    log_path,
-)
+from pconv_hpc.erasing.folder.slice_runner import SliceRunner, forgive_failures, log_path
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
 from pconv_hpc.erasing.stage_programs import Programs
 from tests.support.fake_stages import FakeFolder
-from tests.support.paths import REPOSITORY
+from tests.support.slice_runs import run, start, wait_for
 
 
 @pytest.fixture
@@ -37,10 +30,6 @@ def make(
     folder = FakeFolder(tmp_path, wishes, empty=empty)
     monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     return folder
-
-
-def run(folder: FakeFolder, programs: Programs) -> SliceEnding:
-    return SliceRunner(folder.manifest, 0, programs, environment={}).run()
 
 
 def statuses(folder: FakeFolder) -> dict[str, str]:
@@ -226,37 +215,6 @@ def test_what_cannot_be_copied_fails(
     ending = run(folder, programs)
     assert ending.exit_code == 1
     assert list(ending.summary.reasons) == ["cannot be copied (File exists)"]
-
-
-_RUN = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {repository!r})
-from pconv_hpc.erasing.folder import slice_stages
-from pconv_hpc.erasing.folder.manifest import read_manifest
-from pconv_hpc.erasing.stage_programs import Programs
-from pconv_hpc.erasing.folder.slice_runner import SliceRunner
-
-slice_stages.PROGRAMS = {programs!r}
-with Programs() as programs:
-    runner = SliceRunner(read_manifest(Path({out!r})), 0, programs, environment={{}})
-    sys.exit(runner.run().exit_code)
-"""
-
-
-def start(folder: FakeFolder) -> subprocess.Popen[str]:
-    """Start a runner as a process of its own."""
-    program = _RUN.format(
-        repository=str(REPOSITORY), programs=folder.programs, out=str(folder.manifest.out)
-    )
-    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.01)
 
 
 def test_two_at_one_slice(

@@ -12,20 +12,20 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.erasing.folder import slice_stages
-from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
+from pconv_hpc.erasing.folder.manifest import build_manifest
 from pconv_hpc.erasing.folder.settings import EraseSettings
-from pconv_hpc.erasing.folder.slice_runner import SliceEnding, SliceRunner, forgive_failures
+from pconv_hpc.erasing.folder.slice_runner import SliceRunner, forgive_failures
 from pconv_hpc.erasing.folder.slice_summary import summarise
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.write_errors import OutputError
 from pconv_hpc.photos.sources import tar_files
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
-from tests.support.fake_stages import FakeFolder
+from tests.support.fake_tars import FakeTars
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.paths import ASSETS
-from tests.unit.erasing.folder.test_slice_runner import start, wait_for
-from tests.unit.photos.sources.test_tar_files import read_tar, write_tar
+from tests.support.slice_runs import run, start, wait_for
+from tests.support.tar_members import read_tar, write_tar
 
 SETTINGS = EraseSettings(weights=Path("/w.h5"))
 
@@ -34,30 +34,6 @@ SETTINGS = EraseSettings(weights=Path("/w.h5"))
 def programs() -> Iterator[Programs]:
     with Programs() as programs:
         yield programs
-
-
-class FakeTars(FakeFolder):
-    """Tar files with what is to become of their photos, and a manifest of them."""
-
-    def __init__(
-        self, folder: Path, tars: dict[str, list[tuple[str, str]]], num_slices: int = 1
-    ) -> None:
-        super().__init__(folder, {"unused.jpg": "star"})
-        for tar, wishes in tars.items():
-            write_tar(folder / "tars" / tar, [(name, wish.encode()) for name, wish in wishes])
-        self.manifest: Manifest = build_manifest(
-            folder / "tars", folder / "tar out", num_slices=num_slices, settings=SETTINGS
-        )
-
-    def erased(self, tar: str) -> list[tuple[str, str]]:
-        return [(name, content.decode()) for name, content in read_tar(self.manifest.erased / tar)]
-
-    def unpacked(self) -> list[Path]:
-        return [path for path in (self.manifest.out / "unpacked").rglob("*") if path.is_file()]
-
-
-def run(folder: FakeTars, programs: Programs, number: int = 0) -> SliceEnding:
-    return SliceRunner(folder.manifest, number, programs, environment={}).run()
 
 
 def test_tar_files_are_erased_from(

@@ -18,7 +18,8 @@ from pconv_hpc.jobs.erase_array.array_jobs import note_job
 from pconv_hpc.jobs.erase_array.status import read_erase_status
 from pconv_hpc.jobs.erase_array.status_text import describe_status
 from tests.support.erase_folders import account, make_erase_folder
-from tests.unit.erasing.folder.test_tar_slices import FakeTars, run
+from tests.support.fake_tars import FakeTars
+from tests.support.slice_runs import run
 
 
 @pytest.fixture(autouse=True)

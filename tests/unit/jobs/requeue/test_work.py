@@ -7,7 +7,7 @@ import pytest
 
 from pconv_hpc.foundation import atomic
 from pconv_hpc.jobs.requeue.work import EvaluateWork, PackWork
-from tests.unit.shards.test_shard_file import make_pack
+from tests.support.random_packs import make_pack
 
 
 def packing(folder: Path) -> PackWork:

@@ -14,18 +14,9 @@ from mmengine.logging.history_buffer import HistoryBuffer
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.model.importing.torch_file import read_tensors
+from tests.support.hostile_pickles import RunsCode
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(5)}
-
-
-class RunsCode:
-    """What a hostile file holds: making it creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (open, (str(self._path), "w"))
 
 
 @pytest.fixture

@@ -9,23 +9,7 @@ import pytest
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.photos.sources.tar_files import list_photos, unpack, write_anew
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]], *special: tarfile.TarInfo) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, content in members:
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(content), 0o640, 1234
-            tar.addfile(member, io.BytesIO(content))
-        for member in special:
-            tar.addfile(member)
-    return path
-
-
-def read_tar(path: Path) -> list[tuple[str, bytes]]:
-    with tarfile.open(path) as tar:
-        return [(member.name, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
+from tests.support.tar_members import read_tar, write_tar
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
