@@ -21,6 +21,7 @@ from pconv_hpc.erasing.folder.ledger import read_slice
 from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
 from pconv_hpc.jobs.erase_array.array_jobs import noted_jobs
+from pconv_hpc.masks.mask_growing import ERASED
 from tests.integration.cluster.slurm_client import FINAL_STATES, SlurmClient
 from tests.support.assets.shape_photos import ShapePhotos
 from tests.support.inpainting_files import save_tiny_weights
@@ -216,7 +217,7 @@ def test_every_photo_is_accounted_for_once_whatever_ends_the_tasks(
         before, after = (np.asarray(Image.open(root / photo)) for root in (photos, out / "erased"))
         differs = (before != after).any(axis=-1)
         if photo in erased:
-            mask = np.asarray(Image.open(out / "found/masks" / f"{photo}.png")) > 0
+            mask = np.asarray(Image.open(out / "found/masks" / f"{photo}.png")) == ERASED
             assert differs.any()
             assert not differs[~mask].any()
         else:

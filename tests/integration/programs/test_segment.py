@@ -100,7 +100,7 @@ def test_classes_and_a_bad_photo_and_no_tensorflow(tmp_path: Path) -> None:
     for index, photo in enumerate(photos):
         found = read_instances(tmp_path / "out" / "instances" / f"{index}.png.json")
         assert set(selected_classes(found)) == {"square"}
-        mask = read_mask(tmp_path / "out" / "masks" / f"{index}.png.png")
+        mask = read_mask(tmp_path / "out" / "masks" / f"{index}.png.png").hole
         squares = photo.masks[photo.labels == CLASSES.index("square")].any(axis=0)
         assert overlap(mask, squares) > 0.7
     outcomes = read_slice(tmp_path).outcomes
@@ -124,7 +124,7 @@ def test_click_largest_table_and_overlay(tmp_path: Path) -> None:
         *("--choices", tmp_path / "choices.csv", "--largest", "--mask", "exact", "--overlay"),
     )
     assert done.returncode == 0, done.stderr
-    masks = [read_mask(tmp_path / "out" / "masks" / f"{index}.png.png") for index in range(3)]
+    masks = [read_mask(tmp_path / "out" / "masks" / f"{index}.png.png").hole for index in range(3)]
     assert overlap(masks[0], clicked.masks[0]) > 0.7
     assert overlap(masks[1], max(largest.masks, key=np.sum)) > 0.7
     circles = listed.masks[listed.labels == CLASSES.index("circle")].any(axis=0)
