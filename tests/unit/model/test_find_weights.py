@@ -60,7 +60,7 @@ def test_fetched_networks_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match=r"^places2: is no .* not at weights/pconv_pl") as caught:
         find_weights(Path("places2"))
     assert str(caught.value).endswith("pconv-hpc fetch-weights pconv_places2")
-    with pytest.raises(UsageError, match=r"fetch_weights\.py pconv_celeba --out '?a b/weights"):
+    with pytest.raises(UsageError, match=r"fetch-weights pconv_celeba --out '?a b/weights"):
         find_weights(Path("a b/celeba"))
 
     (tmp_path / "weights").mkdir()
