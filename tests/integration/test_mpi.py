@@ -87,7 +87,10 @@ with world.ending_together():
 
 
 def test_ranks_that_do_not_see_each_other_refuse_to_work() -> None:
-    code = "from pconv_hpc.foundation.mpi import World; from pconv_hpc.options.cli import run; run(World)"
+    code = (
+        "from pconv_hpc.foundation.mpi import World; "
+        "from pconv_hpc.options.cli import run; run(World)"
+    )
     result = run_python(code, SLURM_NTASKS="4")
     assert result.returncode == 1
     assert "4 ranks were started, but MPI sees 1" in result.stderr
