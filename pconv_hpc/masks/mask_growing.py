@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
+from pconv_hpc.photos.mask_values import ERASED, KEPT
+
 MaskShape = Literal["exact", "dilate", "box", "hull"]
 MASK_SHAPES: tuple[MaskShape, ...] = ("exact", "dilate", "box", "hull")
 
@@ -16,8 +18,6 @@ MASK_SHAPES: tuple[MaskShape, ...] = ("exact", "dilate", "box", "hull")
 _DILATION_PER_SIZE = 0.05
 _MIN_DILATION = 3
 _MIN_SPECK_SHARE = 0.02
-
-ERASED, KEPT = 255, 64  # in mask files; see images.read_mask
 
 
 class MaskedObject(Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -15,6 +16,7 @@ from pconv_hpc.photos.decode import (
     open_image,
 )
 from pconv_hpc.photos.formats import jpeg, png, tiff, webp
+from pconv_hpc.photos.mask_values import KEPT
 from pconv_hpc.photos.photo import Photo, upright_view
 
 # What is read and written; the suffix only says which files of a folder are looked at.
@@ -31,7 +33,11 @@ _READERS = {
 _ENCODERS = {"JPEG": jpeg.encode, "PNG": png.encode, "TIFF": tiff.encode, "WEBP": webp.encode}
 _MAX_BYTES_PER_PIXEL = 16  # twice what RGBA of 16 bits takes uncompressed
 _MAX_METADATA_BYTES = 256 << 20
-_WHITE, _GRAY = 128, 32
+_WHITE = 128
+# How exactly what is kept has its gray. The soft edge of a mask passes that gray, too, but as a
+# line that is thinner than the square which an area must hold.
+_TOLERANCE = 4
+_SQUARE = np.ones((5, 5), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,8 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
     """Read a mask file, white = erase, in any format that photos are decoded from, upright.
 
     At least half of full brightness in the brightest channel counts as white, so pure red does too;
-    at least an eighth as gray, which is kept and no source of texture; what is transparent counts
-    as black.
+    what is transparent counts as black. Areas of a quarter of full brightness (60 to 68 of 255) are
+    kept and no source of texture; other gray, as of soft edges, counts as black.
 
     Raises:
         ImageError: it is unreadable, or has marks of which none is white.
@@ -91,7 +97,8 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
             "where to erase and black elsewhere"
         )
     hole = np.asarray(brightness >= _WHITE)
-    kept = np.asarray(brightness >= _GRAY) & ~hole
+    gray = np.abs(brightness.astype(np.int16) - KEPT) <= _TOLERANCE
+    kept = cv2.morphologyEx(gray.astype(np.uint8), cv2.MORPH_OPEN, _SQUARE) > 0
     return Mask(hole, kept if kept.any() else None)
 
 

@@ -21,7 +21,7 @@ from pconv_hpc.erasing.folder.ledger import read_slice
 from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
 from pconv_hpc.jobs.erase_array.array_jobs import noted_jobs
-from pconv_hpc.masks.mask_growing import ERASED
+from pconv_hpc.photos.mask_values import ERASED
 from tests.integration.cluster.slurm_client import FINAL_STATES, SlurmClient
 from tests.support.assets.shape_photos import ShapePhotos
 from tests.support.inpainting_files import save_tiny_weights

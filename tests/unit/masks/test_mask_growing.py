@@ -5,8 +5,6 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from pconv_hpc.masks.mask_growing import (
-    ERASED,
-    KEPT,
     MASK_SHAPES,
     MaskShape,
     default_dilation,
@@ -15,6 +13,7 @@ from pconv_hpc.masks.mask_growing import (
     shape_mask,
     without_specks,
 )
+from pconv_hpc.photos.mask_values import ERASED, KEPT
 from tests.support.drawn_instances import instance, rectangle
 
 SIZE = {"height": 60, "width": 80}
