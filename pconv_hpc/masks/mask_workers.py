@@ -1,6 +1,7 @@
 """Masks drawn by several processes, in order."""
 
 import contextlib
+import itertools
 import multiprocessing
 import signal
 from collections import deque
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
+from multiprocessing.synchronize import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +35,9 @@ def draw_in_order(draw: _Draw, num_masks: int, workers: int) -> Iterator[NDArray
     # Spawned, not forked: a fork of a process that holds MPI, Horovod or TensorFlow may hang.
     context = multiprocessing.get_context("spawn")
     # No multiprocessing.Pool: if one of its processes is killed it waits for ever.
-    executor = ProcessPoolExecutor(workers, context, _start_worker, (draw,))
+    unwanted = context.Event()
+    executor = ProcessPoolExecutor(workers, context, _start_worker, (draw, unwanted))
     pending: deque[Future[list[NDArray[np.uint8]]]] = deque()
-    others = multiprocessing.active_children()
     try:
         for first in range(0, num_masks, _MASKS_PER_TASK):
             with _ctrl_c_blocked():
@@ -51,11 +53,11 @@ def draw_in_order(draw: _Draw, num_masks: int, workers: int) -> Iterator[NDArray
             "a process that draws masks was killed; was memory short? Nothing was written: run the "
             "same command again, with fewer processes if it repeats"
         ) from error
-    finally:  # where not all was drawn, nobody wants what they still draw
-        for process in multiprocessing.active_children():
-            if process not in others:
-                process.kill()
-        executor.shutdown()
+    finally:
+        # Where not all was drawn, nobody wants what they still draw. They are asked to stop, not
+        # killed: of one that is killed while it hands over masks the executor awaits the rest.
+        unwanted.set()
+        executor.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -73,13 +75,16 @@ class _Worker:
     """What a drawing process was given when it started: silhouettes may be many megabytes."""
 
     draw: _Draw
+    unwanted: Event
 
 
-def _start_worker(draw: _Draw) -> None:
+def _start_worker(draw: _Draw, unwanted: Event) -> None:
     for number in (signal.SIGUSR2, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _Worker.draw = staticmethod(draw)
+    _Worker.unwanted = unwanted
 
 
 def _draw_in_worker(first: int, last: int) -> list[NDArray[np.uint8]]:
-    return [_Worker.draw(index) for index in range(first, last)]
+    wanted = itertools.takewhile(lambda _: not _Worker.unwanted.is_set(), range(first, last))
+    return [_Worker.draw(index) for index in wanted]

@@ -56,3 +56,15 @@ def test_stopping_half_way_ends_the_processes() -> None:
     next(masks)
     masks.close()
     assert multiprocessing.active_children() == []
+
+
+def large_mask(index: int) -> np.ndarray:
+    return np.full((512, 512), index % 2, np.uint8)
+
+
+def test_stopping_while_large_masks_are_handed_over_ends_the_processes() -> None:
+    for _ in range(4):  # 16 masks are 4 MB, handed over nearly all the time
+        masks = draw_in_order(large_mask, NUM_MASKS, workers=2)
+        next(masks)
+        masks.close()
+        assert multiprocessing.active_children() == []
