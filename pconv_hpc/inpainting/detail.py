@@ -11,7 +11,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pconv_hpc.inpainting.frequency_selective import continue_by_waves, depth_in
+from pconv_hpc.inpainting.frequency_selective import continue_by_waves
+from pconv_hpc.inpainting.holes import depth_in
 from pconv_hpc.inpainting.patchmatch import num_source_patches, patchmatch
 
 Detail = Literal["patches", "blended", "none"]

@@ -13,8 +13,7 @@ import numpy as np
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.inpainting.cells import plan_cells
 from pconv_hpc.inpainting.detail import DETAILS, Detail, add_detail
-from pconv_hpc.inpainting.frequency_selective import depth_in
-from pconv_hpc.inpainting.holes import plan_crops
+from pconv_hpc.inpainting.holes import depth_in, plan_crops
 from pconv_hpc.inpainting.outside_in import Tile, fill_from_outside
 from pconv_hpc.inpainting.rim import continue_rim
 from pconv_hpc.inpainting.scaling import enlarge_photo, reduce_photo, reduced_shape

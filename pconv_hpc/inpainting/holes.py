@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from scipy import ndimage
 
@@ -154,3 +155,8 @@ def _union(a: Box, b: Box) -> Box:
     return Box(
         min(a.top, b.top), min(a.left, b.left), max(a.bottom, b.bottom), max(a.right, b.right)
     )
+
+
+def depth_in(hole: np.ndarray) -> np.ndarray:
+    """Return how far each pixel of a hole, bool (H, W), is from the nearest other, float32."""
+    return cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

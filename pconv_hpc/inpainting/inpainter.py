@@ -45,8 +45,9 @@ class Inpainter:
         """Fill the holes of one photo, in place; pixels outside ``hole`` keep their values.
 
         Args:
-            photo: from ``images.read_photo``.
-            hole: bool (H, W) of the upright photo, true = erase, as from ``images.read_mask``.
+            photo: from ``photo_files.read_photo``.
+            hole: bool (H, W) of the upright photo, true = erase, as from
+                ``photo_files.read_mask``.
             kept: bool (H, W), other objects, which no texture is taken from.
 
         Raises:

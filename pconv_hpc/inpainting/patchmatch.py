@@ -39,8 +39,8 @@ def patchmatch(
 
     if not library.patchmatch_available:
         raise PconvError(
-            "the library pypatchmatch has no binary for this machine: install it as "
-            "`python -m patchmatch` says, or use --detail none"
+            "the library of pypatchmatch cannot be loaded here: install the package again "
+            "(pip install --force-reinstall --no-deps pypatchmatch), or use --detail none"
         )
     usable = ~hole if source is None else source & ~hole
     if not num_source_patches(usable, radius):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from pconv_hpc.inpainting.frequency_selective import depth_in
+from pconv_hpc.inpainting.holes import depth_in
 
 _RING = 16  # pixels around a hole that say what it lies on
 _GROUND_SHARE = 0.3  # of them: an object with more is what the hole lies on, such as a couch

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pconv_hpc.inpainting.frequency_selective import continue_by_waves, depth_in
+from pconv_hpc.inpainting.frequency_selective import continue_by_waves
+from pconv_hpc.inpainting.holes import depth_in
 
 
 def stripes(size: int = 96, angle: float = 0.5, period: float = 9) -> np.ndarray:
