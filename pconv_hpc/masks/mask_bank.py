@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from pconv_hpc.foundation.atomic import atomic_path
-from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import (
+from pconv_hpc.foundation.arrays.hdf5 import (
     get_contiguous_dataset,
     h5py,
     open_for_reading,
     open_for_writing,
     text_attribute,
 )
+from pconv_hpc.foundation.atomic import atomic_path
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.masks.mask_drawing import (
     MAX_SIZE,
     MIN_SIZE,

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pconv_hpc.foundation.aligned_arrays import aligned_empty
+from pconv_hpc.foundation.arrays.aligned_arrays import aligned_empty
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.seeded import Stream, hash_integers, sample_hash
 

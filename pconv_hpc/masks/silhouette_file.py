@@ -27,15 +27,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pconv_hpc.foundation.atomic import atomic_path
-from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import (
+from pconv_hpc.foundation.arrays.hdf5 import (
     get_contiguous_dataset,
     h5py,
     open_for_reading,
     open_for_writing,
     text_attribute,
 )
+from pconv_hpc.foundation.atomic import atomic_path
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.masks.run_lengths import decode_runs
 
 FORMAT_VERSION = 1

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from pconv_hpc.foundation.arrays.hdf5 import get_dataset, open_for_reading
+from pconv_hpc.foundation.arrays.npz import read_float_arrays
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import get_dataset, open_for_reading
-from pconv_hpc.foundation.npz import read_float_arrays
 
 # The mean colour the original network was trained with, RGB in [0, 255].
 MEAN_RGB = (123.68, 116.779, 103.939)

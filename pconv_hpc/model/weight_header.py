@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py, open_for_reading, text_attribute
 from pconv_hpc.foundation.config import ModelConfig, model_config_from_mapping
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py, open_for_reading, text_attribute
 from pconv_hpc.model.find_weights import find_weights
 
 WEIGHTS_FORMAT = "pconv_hpc weights"

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py, open_for_writing
 from pconv_hpc.foundation.atomic import atomic_path
 from pconv_hpc.foundation.config import config_to_mapping
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.hdf5 import h5py, open_for_writing
 from pconv_hpc.foundation.model_config import ModelConfig
 from pconv_hpc.model.weight_header import FORMAT_VERSION, WEIGHTS_FORMAT
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
+from pconv_hpc.foundation.arrays.hdf5 import get_dataset, h5py, open_for_reading
 from pconv_hpc.foundation.config import ModelConfig, config_to_mapping
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import get_dataset, h5py, open_for_reading
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet, count_parameters
 from pconv_hpc.model.weight_header import read_json_attribute, read_model_config
 from pconv_hpc.model.weight_writer import write_weight_file

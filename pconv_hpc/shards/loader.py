@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pconv_hpc.foundation.aligned_arrays import aligned_empty
+from pconv_hpc.foundation.arrays.aligned_arrays import aligned_empty
 from pconv_hpc.foundation.closing import Closing
 from pconv_hpc.foundation.config import DataConfig, MasksConfig
 from pconv_hpc.foundation.errors import UsageError

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 
 from pconv_hpc.foundation import atomic
-from pconv_hpc.foundation.closing import Closing
-from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import (
+from pconv_hpc.foundation.arrays.hdf5 import (
     get_contiguous_dataset,
     h5py,
     open_for_reading,
     open_for_writing,
 )
+from pconv_hpc.foundation.closing import Closing
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.shards.shard_index import (
     FORMAT_VERSION,
     INDEX_NAME,

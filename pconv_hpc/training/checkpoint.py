@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pconv_hpc.foundation import atomic
+from pconv_hpc.foundation.arrays.hdf5 import open_for_reading, open_for_writing
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.hdf5 import open_for_reading, open_for_writing
 from pconv_hpc.model.weight_header import CHECKPOINT_FORMAT, FORMAT_VERSION
 from pconv_hpc.model.weight_writer import write_arrays
 from pconv_hpc.model.weights import read_arrays

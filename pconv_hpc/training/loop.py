@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 import pconv_hpc
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.config import RunConfig, config_to_mapping
 from pconv_hpc.foundation.errors import Interrupted, PconvError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.model.weights import save_weights
 from pconv_hpc.shards.loader import Batch

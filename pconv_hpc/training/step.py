@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pconv_hpc.foundation.aligned_arrays import ALIGNMENT_BYTES
+from pconv_hpc.foundation.arrays.aligned_arrays import ALIGNMENT_BYTES
 from pconv_hpc.foundation.config import OptimizerConfig, RunConfig
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.shards.loader import Batch

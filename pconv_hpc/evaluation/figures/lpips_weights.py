@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pconv_hpc.foundation.arrays.npz import array_names, read_float_arrays
 from pconv_hpc.foundation.atomic import atomic_path
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.npz import array_names, read_float_arrays
 from pconv_hpc.model.weights_catalog import CATALOG
 
 NPZ_NAME = "lpips_alexnet.npz"

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from pconv_hpc.foundation import atomic
-from pconv_hpc.foundation.disk_space import writing
-from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.hdf5 import (
+from pconv_hpc.foundation.arrays.hdf5 import (
     get_dataset,
     open_for_reading,
     open_for_writing,
     text_attribute,
 )
+from pconv_hpc.foundation.disk_space import writing
+from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.foundation.mpi import World
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.photos.sources.photo_source import PhotoSource, why_no_photo

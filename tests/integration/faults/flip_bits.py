@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pconv_hpc.foundation.arrays.hdf5 import open_for_reading
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import open_for_reading
 from pconv_hpc.masks.mask_bank import MaskBank
 from pconv_hpc.masks.silhouette_file import SilhouetteFile
 from pconv_hpc.shards.shard_file import damaged_images, read_rejected, shard_attributes

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import open_for_writing
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import open_for_writing
 from pconv_hpc.masks.mask_bank import draw_bank
 from pconv_hpc.shards.shard_file import write_shard
 from tests.integration.faults.flip_bits import READERS

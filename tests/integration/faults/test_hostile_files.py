@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
+from pconv_hpc.foundation.arrays.npz import read_float_arrays
 from pconv_hpc.foundation.config import load_config
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py
-from pconv_hpc.foundation.npz import read_float_arrays
 from pconv_hpc.masks.mask_bank import MaskBank
 from pconv_hpc.masks.silhouettes import Silhouettes
 from pconv_hpc.model.vgg import load_vgg16

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.cluster.folder_lock import TOKEN_VARIABLE, FolderLock
-from pconv_hpc.foundation.hdf5 import h5py
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.launchers import mpirun_command
 from pconv_hpc.shards.shard_file import ShardReader, map_shard
 from tests.support.paths import REPOSITORY

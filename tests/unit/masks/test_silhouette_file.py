@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.masks.silhouette_file import (
     MAX_SIDE,
     Silhouette,

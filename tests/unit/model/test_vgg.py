@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.model.vgg import load_vgg16
 from tests.support import references
 

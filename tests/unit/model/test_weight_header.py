@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.model.weight_header import check_weights
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.config import (
     ModelConfig,
     apply_overrides,
@@ -15,7 +16,6 @@ from pconv_hpc.foundation.config import (
     model_config_from_mapping,
 )
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.model.weight_writer import write_arrays
 from pconv_hpc.model.weights import (

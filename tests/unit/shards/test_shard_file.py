@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.shards import shard_file
 from pconv_hpc.shards.shard_file import (
     ShardReader,

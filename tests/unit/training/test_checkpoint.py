@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.hdf5 import h5py
 from pconv_hpc.foundation.config import RunConfig, config_to_mapping
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.hdf5 import h5py
 from pconv_hpc.training.checkpoint import CheckpointStore, read_checkpoint
 from pconv_hpc.training.checkpoint_files import list_checkpoints, verify
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from pconv_hpc.foundation.aligned_arrays import aligned_empty
+from pconv_hpc.foundation.arrays.aligned_arrays import aligned_empty
 from pconv_hpc.foundation.config import RunConfig, config_from_mapping
 from pconv_hpc.model.losses import InpaintingLoss
 from pconv_hpc.model.unet import PConvUNet, build_pconv_unet

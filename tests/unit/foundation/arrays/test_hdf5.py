@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.hdf5 import (
+from pconv_hpc.foundation.arrays.hdf5 import (
     get_dataset,
     h5py,
     open_for_reading,
     open_for_writing,
     text_attribute,
 )
+from pconv_hpc.foundation.errors import UsageError
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_file_that_does_not_fit_is_the_systems_error_and_not_a_crash(tmp_path:
     program = (
         "import resource, sys; import numpy as np\n"
         "from pathlib import Path\n"
-        "from pconv_hpc.foundation.hdf5 import open_for_writing\n"
+        "from pconv_hpc.foundation.arrays.hdf5 import open_for_writing\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))\n"
         "try:\n"
         "    with open_for_writing(Path(sys.argv[1])) as file:\n"

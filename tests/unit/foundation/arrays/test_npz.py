@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pconv_hpc.foundation.arrays.npz import array_names, read_float_arrays
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.npz import array_names, read_float_arrays
 
 SHAPES = {"a.weight": (2, 3), "b": (4,)}
 

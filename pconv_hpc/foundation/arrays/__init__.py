@@ -1,0 +1,1 @@
+"""Arrays in HDF5 and npz files that nobody vouches for, and in memory."""
