@@ -1,11 +1,30 @@
 """Room and permission to write, checked in time and reported in words."""
 
 import contextlib
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError, UsageError
+
+# What every photo after this one would meet, too.
+_NO_USE_TO_GO_ON = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.ESTALE,
+    }
+)
+
+
+class OutputError(UsageError):
+    """Results cannot be written where they are to go: no photo is to blame, and none goes on."""
 
 
 def require_free_space(folder: Path, num_bytes: int) -> None:
@@ -31,4 +50,21 @@ def writing(path: Path) -> Iterator[None]:
         raise PconvError(
             f"{path}: cannot be written ({error.strerror or error}); check your permission, the "
             "free space and your quota. What is finished is kept: run the same command again"
+        ) from error
+
+
+@contextlib.contextmanager
+def writing_results(path: Path) -> Iterator[None]:
+    """Turn a full disk, or a lost right to write, into an ``OutputError``; ``path`` is written.
+
+    Other errors pass: a name that is too long for a result is that photo's failure alone.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_USE_TO_GO_ON:
+            raise
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); check the free space, your quota and "
+            "your permission. What is finished is kept: then run the same command again"
         ) from error

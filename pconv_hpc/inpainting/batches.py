@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pconv_hpc.foundation.atomic import write_bytes
+from pconv_hpc.foundation.disk_space import OutputError, writing_results
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.write_errors import OutputError, writing_results
 from pconv_hpc.inpainting.fill import PhotoFilling, check_mask
 from pconv_hpc.inpainting.inpainter import Inpainter
 from pconv_hpc.inpainting.outside_in import Tile

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.foundation.atomic import write_bytes
+from pconv_hpc.foundation.disk_space import OutputError, writing_results
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.write_errors import OutputError, writing_results
 from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
 from pconv_hpc.segmentation.choices import Choices

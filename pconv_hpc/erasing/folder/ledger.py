@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pconv_hpc.foundation.closing import Closing
-from pconv_hpc.foundation.write_errors import OutputError, writing_results
+from pconv_hpc.foundation.disk_space import OutputError, writing_results
 
 MAX_FAILURES = 3
 

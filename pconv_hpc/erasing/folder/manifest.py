@@ -19,8 +19,8 @@ from pconv_hpc.cluster.folder_lock import FolderLock
 from pconv_hpc.erasing.folder.photo_listing import list_work
 from pconv_hpc.erasing.folder.settings import EraseSettings, text
 from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished, write_json
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import writing_results
 from pconv_hpc.photos.sources.sorted_listing import (
     CHUNK_ROWS,
     PhotoRow,

@@ -35,6 +35,7 @@ from pconv_hpc.erasing.folder.slice_summary import (
 )
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished
+from pconv_hpc.foundation.disk_space import OutputError, writing_results
 from pconv_hpc.foundation.errors import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -42,7 +43,6 @@ from pconv_hpc.foundation.errors import (
     EXIT_USAGE,
     UsageError,
 )
-from pconv_hpc.foundation.write_errors import OutputError, writing_results
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 
 _LOG_NAME = "log.txt"

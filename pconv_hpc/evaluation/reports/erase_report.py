@@ -14,7 +14,7 @@ from pconv_hpc.erasing.folder.manifest import Manifest, read_manifest
 from pconv_hpc.erasing.folder.slice_summary import SliceSummary, summarise
 from pconv_hpc.evaluation.reports.html_page import Report
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.printable import printable
+from pconv_hpc.foundation.text import printable
 from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.formats.photo_files import read_mask
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from pconv_hpc.foundation.atomic import atomic_path
-from pconv_hpc.foundation.disk_space import writing
+from pconv_hpc.foundation.disk_space import writing, writing_results
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import writing_results
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
 from pconv_hpc.photos.sources.tar_members import regular_files, telling_damage
 

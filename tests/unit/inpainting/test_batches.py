@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.write_errors import OutputError
 from pconv_hpc.inpainting import batches
 from pconv_hpc.inpainting.batches import erase_all
 from pconv_hpc.inpainting.fill import FillSettings

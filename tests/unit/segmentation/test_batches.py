@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.write_errors import OutputError
 from pconv_hpc.masks.mask_growing import erase_mask
 from pconv_hpc.photos.formats.photo_files import read_mask
 from pconv_hpc.segmentation import batches

@@ -17,8 +17,8 @@ from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_runner import SliceRunner, forgive_failures
 from pconv_hpc.erasing.folder.slice_summary import summarise
 from pconv_hpc.erasing.stage_programs import Programs
+from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import OutputError
 from pconv_hpc.photos.sources import tar_files
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.fake_tars import FakeTars
