@@ -7,7 +7,6 @@ job, or, outside Slurm, this machine about its process.
 
 import contextlib
 import dataclasses
-import json
 import os
 import socket
 import uuid
@@ -20,6 +19,7 @@ from typing import Self
 from pconv_hpc.cluster.slurm_queries import is_alive
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.json_files import read_json
 
 LOCK_NAME = "lock"
 TOKEN_VARIABLE = "PCONV_LOCK_TOKEN"  # hands the lock of a job on to the ranks it launches
@@ -154,14 +154,9 @@ def _may_live(holder: LockHolder, me: LockHolder) -> bool:
 
 
 def _parse_holder(path: Path) -> LockHolder | None:
-    try:
-        holder = LockHolder(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    numbers = (holder.job_id, holder.restart_count, holder.pid)
-    texts = (holder.host, holder.pid_started, holder.token)
-    is_ours = all(isinstance(n, int) for n in numbers) and all(isinstance(t, str) for t in texts)
-    return holder if is_ours else None
+    with contextlib.suppress(UsageError):
+        return read_json(path, LockHolder, kind="a lock")
+    return None
 
 
 def _process_start(pid: int) -> str | None:

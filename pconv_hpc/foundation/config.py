@@ -5,11 +5,6 @@ keys, wrong types and values out of range are errors that say what was found and
 """
 
 import dataclasses
-import math
-import re
-import reprlib
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,25 +15,9 @@ import yaml
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.errors import require as _require
 from pconv_hpc.foundation.model_config import ModelConfig as ModelConfig
+from pconv_hpc.foundation.typed_values import build
 
-# YAML 1.1 (PyYAML) reads 2e-4 as text because it has no dot; people write it all the same.
-_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _MAX_CONFIG_BYTES = 1 << 20
-_MAX_INTEGER = 2**63  # what arrays and files can hold
-_MAX_SHOWN, _MAX_SHOWN_KEYS = 100, 5
-
-
-class _Short(reprlib.Repr):
-    """A few characters of any value: a few bytes of YAML can mean gigabytes of lists or digits."""
-
-    maxlevel, maxstring, maxother = 2, 80, 80
-
-    def repr_int(self, x: int, level: int) -> str:
-        return super().repr_int(x, level) if abs(x) < _MAX_INTEGER else "a huge number"
-
-
-def _shown(value: Any) -> str:
-    return _Short().repr(value)[:_MAX_SHOWN]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,80 +171,13 @@ class RunConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
 
-def _describe(annotation: Any) -> str:
-    """Name a field's type the way a person writing YAML would."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in arguments)
-    if origin is types.UnionType:
-        return " or ".join("null" if a is type(None) else _describe(a) for a in arguments)
-    if origin is tuple:
-        return f"a list of {_describe(arguments[0])}"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names[annotation]
-
-
-def _convert(value: Any, annotation: Any, where: str) -> Any:
-    """Return ``value`` as ``annotation`` asks, or raise ``UsageError`` naming ``where``."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is types.UnionType:
-        if value is None:
-            return None
-        inner = next(a for a in arguments if a is not type(None))
-        try:
-            return _convert(value, inner, where)
-        except UsageError as error:
-            raise UsageError(f"{error} or null") from error
-    if origin is Literal and isinstance(value, str) and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(v, arguments[0], where) for v in value)
-    if annotation is bool and isinstance(value, bool):
-        return value
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    if annotation is int and is_integer and abs(value) < _MAX_INTEGER:
-        return value
-    if annotation is str and isinstance(value, str):
-        return value
-    if annotation is float and not isinstance(value, bool):
-        if isinstance(value, str) and _FLOAT.fullmatch(value):
-            value = float(value)
-        if isinstance(value, float) and math.isfinite(value):
-            return value
-        if is_integer and abs(value) < _MAX_INTEGER:
-            return float(value)
-    raise UsageError(f"{where} is {_shown(value)}; expected {_describe(annotation)}")
-
-
-def _build_section(cls: type, mapping: Any, where: str) -> Any:
-    if mapping is None:
-        mapping = {}
-    if not isinstance(mapping, Mapping):
-        raise UsageError(f"{where} is {_shown(mapping)}; expected keys and values")
-    annotations = typing.get_type_hints(cls)
-    unknown = [_shown(key) for key in mapping if key not in annotations]
-    if unknown:
-        raise UsageError(
-            f"{where} has no key {', '.join(unknown[:_MAX_SHOWN_KEYS])}; valid keys: "
-            + ", ".join(annotations)
-        )
-    values = {
-        key: _build_section(annotations[key], value, key)
-        if dataclasses.is_dataclass(annotations[key])
-        else _convert(value, annotations[key], f"{where}.{key}")
-        for key, value in mapping.items()
-    }
-    return cls(**values)
-
-
 def config_from_mapping(mapping: Any) -> RunConfig:
     """Build a ``RunConfig`` from nested dictionaries, as YAML gives them.
 
     Raises:
         UsageError: an unknown section or key, a wrong type, or a value out of range.
     """
-    config: RunConfig = _build_section(RunConfig, mapping, "the configuration")
-    return config
+    return build(RunConfig, mapping, "the configuration", prefix="")
 
 
 def config_to_mapping(config: Any) -> dict[str, Any]:
@@ -286,8 +198,7 @@ def config_to_yaml(config: RunConfig) -> str:
 
 def model_config_from_mapping(mapping: Any) -> ModelConfig:
     """Build a ``ModelConfig`` alone, as weight files carry it."""
-    config: ModelConfig = _build_section(ModelConfig, mapping, "model")
-    return config
+    return build(ModelConfig, mapping, "model")
 
 
 def _parse_override(text: str) -> tuple[str, str, Any]:

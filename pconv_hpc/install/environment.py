@@ -1,7 +1,7 @@
 """The virtual environment: made, repaired after an interruption, and what is known to be in it."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.json_files import read_json
 from pconv_hpc.install.commands import Logged, output_of
 
 _STAMP = "pconv-install.json"
@@ -22,7 +23,7 @@ class Stamp:
     """What a finished installation put into an environment."""
 
     fingerprint: str  # of the requirements, the lock, the settings and this code
-    extras: frozenset[str]
+    extras: tuple[str, ...]
     wheels: dict[str, str]  # package → key of the wheel that was built for it
 
 
@@ -54,16 +55,13 @@ class Environment:
 
     def read_stamp(self) -> Stamp | None:
         """Return what the last finished installation wrote, None after an unfinished one."""
-        try:
-            found = json.loads((self.path / _STAMP).read_text())
-            return Stamp(found["fingerprint"], frozenset(found["extras"]), dict(found["wheels"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        with contextlib.suppress(UsageError):
+            return read_json(self.path / _STAMP, Stamp, kind="the stamp of an installation")
+        return None
 
     def write_stamp(self, stamp: Stamp) -> None:
         """Record a finished installation."""
-        content = {**dataclasses.asdict(stamp), "extras": sorted(stamp.extras)}
-        atomic.write_json(self.path / _STAMP, content)
+        atomic.write_json(self.path / _STAMP, dataclasses.asdict(stamp))
 
     def remove_stamp(self) -> None:
         """Record that an installation has begun and what is there cannot be relied on."""

@@ -76,7 +76,7 @@ class Installer:
         if not self.environment.python.exists():  # a link to a Python that was removed
             return False
         keys = {build.package: build.key for build in self._builds(self.extras)}
-        return self.extras <= stamp.extras and keys.items() <= stamp.wheels.items()
+        return self.extras <= {*stamp.extras} and keys.items() <= stamp.wheels.items()
 
     def fingerprint(self) -> str:
         """Return a digest of all the content follows from, beside the extras and what is built."""
@@ -146,7 +146,7 @@ class Installer:
     def _install(self) -> None:
         stamp = self.environment.read_stamp()
         # What an earlier profile brought must stay consistent with what this one brings.
-        extras = self.extras | (stamp.extras if stamp else frozenset())
+        extras = self.extras.union(stamp.extras if stamp else ())
         self.environment.remove_stamp()
         say(f"Setting up {self.venv} for: {', '.join(sorted(extras))}")
         with step("Virtual environment", expected="10 seconds"):
@@ -169,7 +169,7 @@ class Installer:
                 self.logged.run([*pip_install, "--editable", target], log="pconv-hpc")
         self._check(extras)
         keys = {build.package: build.key for build in selected}
-        self.environment.write_stamp(Stamp(self.fingerprint(), extras, keys))
+        self.environment.write_stamp(Stamp(self.fingerprint(), tuple(sorted(extras)), keys))
         say(f"{self.venv} is ready.")
 
     def _pip_install(self, folder: Path) -> list[str | Path]:

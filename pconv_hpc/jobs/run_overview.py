@@ -51,9 +51,9 @@ def read_overview(run_dir: Path) -> RunOverview:
     rows = read_table(folder.metrics_path)
     newest = checkpoints[-1] if checkpoints else None
     step = max(int(rows[-1]["step"]) if rows else 0, newest.step if newest else 0)
-    total_steps = int(state["total_steps"]) if state.get("total_steps") else None
+    total_steps = state.total_steps or None
     speed = rows[-1]["images_per_second"] if rows else None
-    status = str(state.get("status", "not begun"))
+    status: str = state.status or "not begun"
     runs = status == "running" and living_holder(folder.path) is not None
     if status == "running" and not runs:
         status = "ended without a word"
@@ -72,7 +72,7 @@ def read_overview(run_dir: Path) -> RunOverview:
         checkpoint_step=newest.step if newest else None,
         checkpoint_age_seconds=_age_seconds(newest.path) if newest else None,
         requeues=sum(start.chain == starts[-1].chain for start in starts) - 1 if starts else 0,
-        last_error=str(state["reason"]) if status == "failed" else _last_error(folder.log_path),
+        last_error=state.reason if status == "failed" else _last_error(folder.log_path),
     )
 
 

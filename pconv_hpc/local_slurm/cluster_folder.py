@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import shutil
@@ -10,9 +9,12 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pconv_hpc.foundation.atomic import write_json
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.json_files import read_json
+from pconv_hpc.foundation.typed_values import build
 from pconv_hpc.local_slurm.slurm_conf import (
     TASK_PROLOG,
     ClusterSpec,
@@ -135,9 +137,9 @@ class ClusterFolder:
 
     def read_spec(self) -> ClusterSpec:
         """Return the spec that was written last."""
-        record = json.loads((self.path / _SPEC_NAME).read_text())
-        record["node_ports"] = tuple(record["node_ports"])
-        return ClusterSpec(folder=self.path, **record)
+        path = self.path / _SPEC_NAME
+        record = read_json(path, dict[str, Any], kind="the record of a local cluster")
+        return build(ClusterSpec, {**record, "folder": str(self.path)}, str(path))
 
     def write_pids(self, pids: dict[str, int | None]) -> None:
         """Record each process's pid by its name; None once it has ended."""
@@ -145,11 +147,13 @@ class ClusterFolder:
 
     def read_pids(self) -> dict[str, int | None] | None:
         """Return what ``write_pids`` recorded last, or None before and after the cluster."""
+        path = self.path / "run" / "pids.json"
         try:
-            pids: dict[str, int | None] = json.loads((self.path / "run/pids.json").read_text())
-        except FileNotFoundError:
-            return None
-        return pids
+            return read_json(path, dict[str, int | None], kind="the pids of a local cluster")
+        except UsageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
 
     def log_path(self, name: str) -> Path:
         """Return the file that holds everything process ``name`` printed."""

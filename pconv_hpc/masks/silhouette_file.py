@@ -36,6 +36,7 @@ from pconv_hpc.foundation.arrays.hdf5 import (
 )
 from pconv_hpc.foundation.atomic import atomic_path
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.json_files import parse_json
 from pconv_hpc.masks.run_lengths import decode_runs
 
 FORMAT_VERSION = 1
@@ -239,10 +240,9 @@ class SilhouetteFile:
 
     def _read_recipe(self, text: str) -> dict[str, Any]:
         try:
-            recipe = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(f"its recipe is no JSON ({error})") from error
-        return recipe if isinstance(recipe, dict) else {}
+            return parse_json(text, dict[str, Any], "its recipe")
+        except UsageError as error:
+            raise self._damaged(str(error)) from error
 
     def _damaged(self, what: str) -> UsageError:
         return UsageError(f"{self.path}: {what}; damaged? Collect it again")

@@ -1,6 +1,5 @@
 """From what a person names, a weight file or a training run's folder, to the file to load."""
 
-import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from pconv_hpc.foundation.config import load_config
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.json_files import read_json
 
 # A network of this project, trained on photos; docs/reference/model_card.md describes it.
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "photos.h5"
@@ -87,7 +87,7 @@ def _image_size_of_checkpoint(description_path: Path) -> int | None:
     if not _CHECKPOINT.fullmatch(description_path.name):
         return None
     try:
-        description: Any = json.loads(description_path.read_text(encoding="utf-8"))
+        description = read_json(description_path, dict[str, Any], kind="a description")
         return int(description["config"]["data"]["image_size"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UsageError, ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,12 @@
 """What a weight file or a checkpoint says of itself; read before a backend of Keras is loaded."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pconv_hpc.foundation.arrays.hdf5 import h5py, open_for_reading, text_attribute
 from pconv_hpc.foundation.config import ModelConfig, model_config_from_mapping
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.json_files import parse_json
 from pconv_hpc.model.find_weights import find_weights
 
 WEIGHTS_FORMAT = "pconv_hpc weights"
@@ -41,10 +41,5 @@ def read_model_config(file: h5py.File) -> ModelConfig:
 
 def read_json_attribute(file: h5py.File, name: str) -> dict[str, Any]:
     """Return an attribute that holds a JSON object, or raise ``UsageError``."""
-    try:
-        value = json.loads(text_attribute(file, name))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file.filename}: attribute {name!r} is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{file.filename}: attribute {name!r} is no JSON object")
-    return value
+    where = f"{file.filename}: attribute {name!r}"
+    return parse_json(text_attribute(file, name), dict[str, Any], where)

@@ -6,14 +6,15 @@ the others. ``index.json`` is written last: a folder that has it is complete.
 """
 
 import contextlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.disk_space import require_free_space, writing
 from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.json_files import read_json
 from pconv_hpc.foundation.mpi import World
 from pconv_hpc.photos.sources.photo_source import PhotoSource
 from pconv_hpc.shards.pack_plan import PackPlan
@@ -125,12 +126,11 @@ def _prepare(plan: PackPlan, out_dir: Path) -> list[int]:
 
 
 def _require_same_pack(plan: PackPlan, plan_path: Path) -> None:
-    try:
-        found = json.loads(plan_path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{plan_path}: cannot be read ({error}); choose another folder") from error
+    found = read_json(
+        plan_path, dict[str, Any], kind="the plan of a pack", advice="choose another folder"
+    )
     for name, value in plan.identity().items():
-        other = found.get(name) if isinstance(found, dict) else None
+        other = found.get(name)
         if other != value:
             raise UsageError(
                 f"{plan_path.parent}: holds another pack, whose {name} is {other!r} and not "

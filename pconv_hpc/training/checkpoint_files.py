@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pconv_hpc.foundation import atomic
-from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.json_files import parse_json
 
 _DESCRIPTION = re.compile(r"step_(\d{8,})\.json")
 
@@ -56,17 +57,16 @@ def list_checkpoints(directory: Path) -> list[Checkpoint]:
         if match is None:
             continue
         try:
-            description = json.loads(path.read_bytes())
+            description = parse_json(path.read_bytes(), dict[str, Any])
         except FileNotFoundError:  # pruned in this moment
             continue
         except OSError as error:
             raise PconvError(
                 f"{path}: a checkpoint's description cannot be read ({error})"
             ) from error
-        except ValueError:
+        except UsageError:
             description = {}
         step = int(match.group(1))
-        description = description if isinstance(description, dict) else {}
         found.append(Checkpoint(step, checkpoint_paths(directory, step)[0], description))
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 

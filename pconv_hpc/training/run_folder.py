@@ -1,16 +1,30 @@
 """The files of one training run, and the note it leaves about where it stands."""
 
+import contextlib
+import dataclasses
 import datetime
-import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.config import RunConfig, config_to_mapping, config_to_yaml, load_config
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.json_files import read_json
 
 Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """Where a run stands, as its last start noted it; ``status`` is ``None`` before the first."""
+
+    status: Status | None = None
+    step: int = 0
+    total_steps: int = 0
+    reason: str = ""
+    updated: str = ""  # ISO 8601, UTC
 
 
 class RunFolder:
@@ -64,22 +78,16 @@ class RunFolder:
     def write_state(self, status: Status, *, step: int, total_steps: int, reason: str) -> None:
         """Record where the run stands, for ``pconv-hpc resume`` and people."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        state = {
-            "status": status,
-            "step": step,
-            "total_steps": total_steps,
-            "reason": reason,
-            "updated": now,
-        }
-        atomic.write_json(self.state_path, state)
+        state = RunState(
+            status=status, step=step, total_steps=total_steps, reason=reason, updated=now
+        )
+        atomic.write_json(self.state_path, dataclasses.asdict(state))
 
-    def read_state(self) -> dict[str, Any]:
-        """Return what ``write_state`` wrote last; ``{}`` if nothing or if it is unreadable."""
-        try:
-            state = json.loads(self.state_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+    def read_state(self) -> RunState:
+        """Return what ``write_state`` wrote last; an empty one before that or if it is damaged."""
+        with contextlib.suppress(UsageError):
+            return read_json(self.state_path, RunState, kind="the state of a run")
+        return RunState()
 
 
 # What decides which samples a run has seen, or what its weights and its optimizer are. Changing one

@@ -59,10 +59,10 @@ def read_run_status(run_dir: Path) -> RunStatus:
     step = checkpoint.step if checkpoint else 0
     return RunStatus(
         path=folder.path,
-        status=str(state.get("status", "never began")),
-        reason=str(state.get("reason", "")),
+        status=state.status or "never began",
+        reason=state.reason,
         step=step,
-        total_steps=int(state.get("total_steps", 0)),
+        total_steps=state.total_steps,
         epoch=int(progress.get("validated_epochs", 0)),
         checkpoint=checkpoint,
         damaged=damaged,

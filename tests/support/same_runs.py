@@ -37,4 +37,4 @@ def assert_same_run(found: RunFolder, expected: RunFolder) -> None:
         rows = table_without_speed(getattr(expected, table))
         assert rows
         assert table_without_speed(getattr(found, table)) == rows
-    assert found.read_state()["status"] == "finished"
+    assert found.read_state().status == "finished"

@@ -5,6 +5,7 @@ A job that is requeued, or that submits its successor, continues a chain. Each s
 lost node, a kill) count too.
 """
 
+import contextlib
 import dataclasses
 import enum
 import json
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pconv_hpc.foundation.errors import EXIT_INTERRUPTED, EXIT_USAGE
+from pconv_hpc.foundation.errors import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+from pconv_hpc.foundation.json_files import parse_json
 
 STARTS_NAME = "starts.jsonl"
 MAX_FRUITLESS_STARTS = 2
@@ -40,10 +42,8 @@ def read_starts(path: Path) -> list[Start]:
         return []
     starts = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            starts.append(Start(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue
+        with contextlib.suppress(UsageError):
+            starts.append(parse_json(line, Start))
     return starts
 
 

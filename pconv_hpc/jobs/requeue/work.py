@@ -14,7 +14,7 @@ from pconv_hpc.harvest.parts import Parts, num_lines
 from pconv_hpc.options.cli import add_override_argument
 from pconv_hpc.shards.shard_file import ShardReader
 from pconv_hpc.training.checkpoint_files import newest_step
-from pconv_hpc.training.run_folder import RunFolder
+from pconv_hpc.training.run_folder import RunFolder, RunState
 
 
 class Work(ABC):
@@ -67,7 +67,7 @@ class TrainWork(Work):
         self._run = RunFolder(run_dir)
         self._config_path = config_path or self._run.config_path
         self._options = list(options)
-        self._state_before: dict[str, object] = {}
+        self._state_before = RunState()
 
     def _config(self) -> RunConfig:
         parser = argparse.ArgumentParser(add_help=False)
@@ -89,9 +89,9 @@ class TrainWork(Work):
     def begin(self) -> None:
         self._state_before = self._run.read_state()
 
-    def _new_status(self) -> str:
+    def _new_status(self) -> str | None:
         state = self._run.read_state()
-        return str(state.get("status")) if state != self._state_before else ""
+        return state.status if state != self._state_before else None
 
     def is_finished(self) -> bool:
         return self._new_status() == "finished"
@@ -101,10 +101,9 @@ class TrainWork(Work):
 
     def note_failure(self, reason: str) -> None:
         state = self._run.read_state()
-        if state.get("status") in (None, "running"):
-            total_steps = int(state.get("total_steps", 0))
+        if state.status in (None, "running"):
             self._run.write_state(
-                "failed", step=self.progress(), total_steps=total_steps, reason=reason
+                "failed", step=self.progress(), total_steps=state.total_steps, reason=reason
             )
 
     def indexes_to_stage(self) -> list[Path]:

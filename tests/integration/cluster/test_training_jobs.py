@@ -126,8 +126,8 @@ def test_a_cancelled_run_saves_is_not_requeued_and_keeps_others_out_while_it_las
 
     assert record["Restarts"] == "0"
     state = run.read_state()
-    assert state["status"] == "interrupted"
-    assert list_checkpoints(run.checkpoints_dir)[-1].step == state["step"]
+    assert state.status == "interrupted"
+    assert list_checkpoints(run.checkpoints_dir)[-1].step == state.step
     assert slurm_cluster.squeue() == []
 
 

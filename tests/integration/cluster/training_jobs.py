@@ -154,7 +154,7 @@ def starts_of(folder: RunFolder) -> list[dict[str, object]]:
 
 def assert_same_weights(found: RunFolder, expected: RunFolder) -> None:
     """Compare the arrays after the last step, of model and optimizer, bit for bit."""
-    assert found.read_state()["status"] == "finished"
+    assert found.read_state().status == "finished"
     ours, theirs = (list_checkpoints(run.checkpoints_dir)[-1] for run in (found, expected))
     assert ours.step == theirs.step == TOTAL_STEPS
     mine, other = read_checkpoint(ours.path), read_checkpoint(theirs.path)

@@ -43,7 +43,7 @@ def test_kills_and_a_rank_that_stands_still_cost_steps_but_never_the_run(
         before = saved_step(folder)
         assert run_with_event(run_tool, saving_often, folder.path, 2, **event) == 137
         assert saved_step(folder) >= before
-        assert folder.read_state()["status"] != "finished"
+        assert folder.read_state().status != "finished"
 
     step = saved_step(folder)
     assert 4 <= step < TOTAL_STEPS - 2

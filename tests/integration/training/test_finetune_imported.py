@@ -61,7 +61,7 @@ def test_the_shipped_configuration_goes_on_from_imported_weights(
     run_tool("tools/train.py", CONFIG, "--run-dir", run_dir, *words, *fitting)
 
     folder = RunFolder(run_dir)
-    assert folder.read_state()["status"] == "finished"
+    assert folder.read_state().status == "finished"
     before, _, _ = load_model(imported)
     after, config, _ = load_model(run_dir / "weights.h5")
     assert (config.padding, config.pixels) == ("symmetric", "signed")

@@ -73,8 +73,8 @@ def test_interrupted_and_resumed_equals_never_interrupted(
         )
         assert code == 75
         state = RunFolder(run_dir).read_state()
-        assert state["status"] == "interrupted"
-        assert at_step <= state["step"] <= at_step + 1
+        assert state.status == "interrupted"
+        assert at_step <= state.step <= at_step + 1
     done = run_tool(RESUME, run_dir, *(("--ranks", ranks) if ranks > 1 else ("--local",)))
     assert "status      interrupted" in done.stdout
     assert_same_run(RunFolder(run_dir), references[ranks])
@@ -186,7 +186,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     assert f"step {before[-1] + 1}: the training loss is not finite" in done.stderr
     assert f"after step {before[-1]}, is good and kept" in done.stderr
     assert [c.step for c in list_checkpoints(run_dir / "checkpoints")] == before
-    assert RunFolder(run_dir).read_state()["status"] == "failed"
+    assert RunFolder(run_dir).read_state().status == "failed"
     back = [word.replace("1e+39", "1") for word in huge]
     assert run_tool(RESUME, run_dir, "--local", *back).returncode == 0
 
@@ -252,7 +252,7 @@ def test_what_failed_is_not_what_a_run_goes_on_with(
     assert code == 75
     run_tool(RESUME, run_dir, "--local", *bad, expect=(2,))
     run_tool(RESUME, run_dir, "--local", "--set", "train.epochs=1")
-    assert RunFolder(run_dir).read_state()["status"] == "finished"
+    assert RunFolder(run_dir).read_state().status == "finished"
     # Nothing was trained: what never changes later may, and masks are drawn anew.
     unborn = tmp_path / "unborn"
     nowhere = ("--set", "loss.vgg_weights=/nowhere/vgg.h5")

@@ -87,7 +87,7 @@ def test_an_unknown_key_lists_the_valid_ones() -> None:
         ({"data": {"train_index": 7}}, "expected text or null"),
         ({"data": {"horizontal_flip": "no"}}, "expected true or false"),
         ({"model": {"encoder_kernels": [3, 4]}}, "odd numbers"),
-        ({"model": {"encoder_kernels": "3"}}, "expected a list of a whole number"),
+        ({"model": {"encoder_kernels": "3"}}, "expected a list of whole numbers"),
         ({"model": {"base_channels": 64, "max_channels": 32}}, "base_channels <= max_channels"),
         ({"masks": {"objects": 1.0}}, "masks.objects_from"),
         ({"masks": {"strokes": 0.0}}, "not all 0"),

@@ -10,7 +10,7 @@ from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.install.commands import Logged
 from pconv_hpc.install.environment import Environment, Stamp
 
-STAMP = Stamp("abc", frozenset({"core", "train"}), {"horovod": "horovod-1"})
+STAMP = Stamp("abc", ("core", "train"), {"horovod": "horovod-1"})
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def installer(checkout: Path) -> Installer:
 def stamp(installer: Installer, *extras: str) -> None:
     """Write what a finished installation of ``extras`` writes."""
     wheels = {"onedl-mmcv": mmcv.key("2.13.0", None)}
-    done = Stamp(installer.fingerprint(), frozenset(extras), wheels)
+    done = Stamp(installer.fingerprint(), extras, wheels)
     installer.environment.write_stamp(done)
 
 
@@ -109,7 +109,7 @@ def test_another_mpi_needs_another_horovod(
     monkeypatch.setenv("PATH", "")  # no mpicxx: the package's
     training = again(installer, profile="train")
     [build] = training._builds(training.extras)
-    done = Stamp(training.fingerprint(), training.extras, {build.package: build.key})
+    done = Stamp(training.fingerprint(), tuple(training.extras), {build.package: build.key})
     training.environment.write_stamp(done)
     assert again(installer, profile="train").is_up_to_date()
 

@@ -141,8 +141,8 @@ def set_attribute(name: str, value: object) -> Callable[[h5py.File], None]:
 
 HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [
     (set_attribute("format_version", 2), "not a silhouette file of format version 1"),
-    (set_attribute("recipe", "{"), "its recipe is no JSON"),
-    (set_attribute("recipe", "[" * 100_000), "its recipe is no JSON|unable to"),
+    (set_attribute("recipe", "{"), "its recipe is not valid JSON"),
+    (set_attribute("recipe", "[" * 100_000), "its recipe is not valid JSON|unable to"),
     (external, "'counts' is a link to elsewhere; refused"),
     (external_storage, "'counts' lie in another file; refused"),
     (never_written, "'counts' does not lie in it in one piece"),
