@@ -16,8 +16,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.errors import require as _require
 from pconv_hpc.foundation.model_config import ModelConfig as ModelConfig
 from pconv_hpc.foundation.typed_values import build
-
-_MAX_CONFIG_BYTES = 1 << 20
+from pconv_hpc.foundation.yaml_files import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,15 +205,7 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
     section, dot, key = path.strip().partition(".")
     if not equals or not dot or not key:
         raise UsageError(f"--set {text!r}: expected section.key=value, such as train.epochs=2")
-    return section, key, _safe_yaml(value, f"--set {text}")
-
-
-def _safe_yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except Exception as error:  # PyYAML raises nearly anything on values that are none: !!int ""
-        problem = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"{where}: not valid YAML ({problem})") from error
+    return section, key, parse_yaml(value, f"--set {text}")
 
 
 def apply_overrides(mapping: Any, overrides: Sequence[str]) -> dict[str, Any]:
@@ -261,18 +252,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a YAML file and the ``--set`` overrides into a checked ``RunConfig``.
 
     Raises:
-        UsageError: the file cannot be read, is no YAML, or says something invalid.
+        UsageError: the file cannot be read, is no YAML, has a key twice, or says something invalid.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise UsageError(f"{path}: larger than 1 MiB; that is no run configuration")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the configuration ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file in UTF-8; expected YAML") from error
-    mapping = _safe_yaml(text, str(path))
+    mapping = read_yaml(path, "a run configuration")
     if not isinstance(mapping, Mapping | None):
         raise UsageError(f"{path}: expected sections such as data, model and train")
     try:

@@ -21,7 +21,7 @@ from pconv_hpc.foundation.errors import UsageError
 T = TypeVar("T")
 
 # YAML 1.1 (PyYAML) reads 2e-4 as text because it has no dot; people write it all the same.
-_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_FLOAT = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _MAX_INTEGER = 2**63  # what arrays and files can hold
 _MAX_SHOWN, _MAX_SHOWN_KEYS = 100, 5
 _NAMES = {
@@ -112,7 +112,12 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
             return value
         if is_integer and abs(value) < _MAX_INTEGER:
             return float(value)
-    raise UsageError(f"{where} is {_shown(value)}; expected {_describe(annotation)}")
+    words = (
+        " (without quotes yes, no, on and off are truth values in YAML)"
+        if annotation is str and isinstance(value, bool)
+        else ""
+    )
+    raise UsageError(f"{where} is {_shown(value)}; expected {_describe(annotation)}{words}")
 
 
 def _is_path(value: str) -> bool:

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_configuration_is_refused_by_name(text: str, tmp_path:
 
 
 def test_missing_binary_and_oversized_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         load_config(tmp_path / "missing.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00\x9f")
