@@ -10,6 +10,7 @@ from PIL import Image
 from pconv_hpc.erasing.stage_process import run_stage
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.foundation.launchers import program_command
 from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
@@ -34,7 +35,7 @@ def output_path(photo: Path, out: Path | None, *, overwrite: bool) -> Path:
         UsageError: there is something already, or ``result_path`` refuses ``out``.
     """
     if out is None:
-        output = photo.with_name(f"{photo.stem}_erased{photo.suffix}")
+        output = with_ending(photo.with_name(photo.stem), f"_erased{photo.suffix}")
     else:
         output = result_path(photo, out)
     if output.exists() and (output.samefile(photo) or not overwrite):

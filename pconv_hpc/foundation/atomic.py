@@ -11,16 +11,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pconv_hpc.foundation.file_names import MAX_NAME_BYTES, short_name
+
 _HASH_BLOCK_BYTES = 1 << 22
+_MAX_HOST_BYTES = 64
+_MAX_STEM_BYTES = MAX_NAME_BYTES - _MAX_HOST_BYTES - 20  # dots, a process's number, tmp
 
 
 def temporary_path(path: Path) -> Path:
     """Return the name ``path`` is written under until it is whole.
 
     The name begins with a dot, stays in the same folder (a rename never crosses file systems) and
-    is unique to this process, so two writers never share one.
+    is unique to this process, so two writers never share one. However long the names of the file
+    and of this machine are, it is one that the file system allows.
     """
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    host = short_name(socket.gethostname().replace("/", "_"), _MAX_HOST_BYTES)
+    return path.with_name(f"{_beginning(path.name)}{host}.{os.getpid()}.tmp")
+
+
+def _beginning(name: str) -> str:
+    """Return what the temporary names of a file begin with, on every machine."""
+    return f".{short_name(name, _MAX_STEM_BYTES)}."
 
 
 def fsync_path(path: Path) -> None:
@@ -58,13 +69,14 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove what killed processes left under temporary names of these files, longer ones too.
+    """Remove what killed processes left under temporary names of these files.
 
-    ``a.jpg`` stands for ``a.jpg.png`` as well. Nobody may be writing any of them.
+    ``a.jpg`` stands for ``a.jpg.png`` as well, if it is not too long. Nobody may be writing any of
+    them.
     """
     names: dict[Path, list[str]] = {}
     for path in paths:
-        names.setdefault(path.parent, []).append(f".{path.name}.")
+        names.setdefault(path.parent, []).append(_beginning(path.name))
     for folder, beginnings in names.items():
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:

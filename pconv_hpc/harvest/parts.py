@@ -19,6 +19,7 @@ import numpy as np
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.disk_space import writing
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.masks.silhouette_file import Silhouette
 from pconv_hpc.photos.sources.open_source import TAR_INDEX_NAME
 
@@ -46,7 +47,7 @@ class Parts:
     """The folder ``OUT.parts`` of the file ``OUT``."""
 
     def __init__(self, out: Path) -> None:
-        self.folder = out.with_name(f"{out.name}.parts")
+        self.folder = with_ending(out, ".parts")
 
     def begin(self, recipe: Mapping[str, Any]) -> None:
         """Note what is harvested and how.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.inpainting.photo_task import Job
 from pconv_hpc.photos.formats.photo_files import MASK_SUFFIXES, PHOTO_SUFFIXES
 from pconv_hpc.photos.result_path import result_path
@@ -95,8 +96,8 @@ def _pair_list(images: Path, masks: Path, out: Path, only: Sequence[str]) -> Pai
     for photo in map(Path, only):
         if together and photo.stem.endswith(_MASK_ENDING):
             continue
-        mask: Path | None = Path(f"{photo}.png")
-        if together or not (masks / f"{photo}.png").is_file():
+        mask: Path | None = with_ending(photo, ".png")
+        if together or not (masks / with_ending(photo, ".png")).is_file():
             if photo.parent not in known:
                 known[photo.parent] = _by_stem(_masks_in(masks, photo.parent, together))
             mask = _mask_of(photo, known[photo.parent])
@@ -131,7 +132,8 @@ def _by_stem(mask_files: Sequence[Path]) -> dict[str, list[Path]]:
 
 def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
     stem = str(photo.with_suffix(""))
-    for candidate in (str(photo), stem, f"{photo}{_MASK_ENDING}", f"{stem}{_MASK_ENDING}"):
+    name = str(with_ending(photo, ".png").with_suffix(""))  # the photo's, unless it is very long
+    for candidate in (name, stem, f"{photo}{_MASK_ENDING}", f"{stem}{_MASK_ENDING}"):
         found = by_stem.get(candidate, [])
         if len(found) > 1:
             names = ", ".join(str(path) for path in found)

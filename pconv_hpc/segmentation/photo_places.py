@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.visible_files import visible_files
@@ -33,9 +34,9 @@ def places(folder: Path, image: str, out: Path) -> Places:
     return Places(
         image=image,
         photo=folder / image,
-        instances=out / "instances" / f"{image}.json",
-        mask=out / "masks" / f"{image}.png",
-        overlay=out / "overlays" / f"{image}.jpg",
+        instances=with_ending(out / "instances" / image, ".json"),
+        mask=with_ending(out / "masks" / image, ".png"),
+        overlay=with_ending(out / "overlays" / image, ".jpg"),
     )
 
 

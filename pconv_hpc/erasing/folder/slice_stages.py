@@ -8,6 +8,7 @@ from typing import Literal
 from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.foundation.atomic import remove_unfinished
 from pconv_hpc.foundation.launchers import program_command
+from pconv_hpc.segmentation.photo_places import places
 
 StageName = Literal["segment", "inpaint"]
 PROGRAMS: dict[StageName, list[str]] = {
@@ -40,7 +41,7 @@ class Stages:
 
     def mask(self, photo: str) -> Path:
         """Return the mask file of a photo."""
-        return self.masks / f"{photo}.png"
+        return places(self.images, photo, self.found).mask
 
     def command(self, stage: StageName, *, todo: Path, ledger: Path, alone: bool) -> list[str]:
         """Return the command that brings the photos of a list one stage further.
@@ -68,5 +69,6 @@ class Stages:
 
     def sweep(self, photos: Sequence[str]) -> None:
         """Remove what a dead stage had written of these photos' results and not finished."""
-        roots = [*(self.found / kind for kind in FOUND_KINDS), self.erased]
-        remove_unfinished(root / photo for root in roots for photo in photos)
+        all_found = [places(self.images, photo, self.found) for photo in photos]
+        written = [path for f in all_found for path in (f.instances, f.mask, f.overlay)]
+        remove_unfinished([*written, *(self.erased / photo for photo in photos)])

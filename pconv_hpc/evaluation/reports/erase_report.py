@@ -19,6 +19,7 @@ from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.formats.photo_files import read_mask
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.tar_files import unpack
+from pconv_hpc.segmentation.photo_places import places
 
 REPORT_NAME = "report.html"
 _NUM_ERASED = 24
@@ -159,10 +160,11 @@ class _Pictures:
     def _mask_file(self, photo: PhotoRow) -> Path:
         found = self._manifest.found
         if photo.tar is None:
-            return found / "masks" / f"{photo.photo}.png"
+            return places(self._manifest.images, photo.photo, found).mask
         if not (found / photo.tar).is_file():
-            return self._manifest.out / "unpacked" / "found" / "masks" / f"{photo.photo}.png"
-        return self._unpacked(found / photo.tar, f"masks/{_key(photo)}.png")
+            unpacked = self._manifest.out / "unpacked"
+            return places(unpacked / "images", photo.photo, unpacked / "found").mask
+        return self._unpacked(found / photo.tar, str(places(Path(), _key(photo), Path()).mask))
 
     def _unpacked(self, tar: Path, key: str) -> Path:
         self._count += 1

@@ -26,6 +26,13 @@ def test_results_have_a_name(tmp_path: Path, out: str | None, expected: str) -> 
     assert found == tmp_path / expected
 
 
+def test_the_longest_name_has_a_result(tmp_path: Path) -> None:
+    photo = tmp_path / f"{'a' * 251}.jpg"
+    photo.touch()
+    result = output_path(photo, None, overwrite=False)
+    assert (len(result.name), result.name[-11:]) == (255, "_erased.jpg")
+
+
 def test_nothing_is_overwritten_unasked_and_the_photo_never(tmp_path: Path) -> None:
     photo, result = tmp_path / "a.jpg", tmp_path / "a_erased.jpg"
     photo.touch()

@@ -42,6 +42,22 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".jpg", "é" * 125 + ".jpg", "b" * 180 + ".jpg"])
+@pytest.mark.parametrize("host", ["node", "h" * 64, "é" * 127, "a/b"])
+def test_the_longest_name_is_written_and_swept_on_any_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, host: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    path, other = tmp_path / name, tmp_path / f"{name[:-5]}x.jpg"
+    atomic.write_text(path, "whole")
+    left, of_other = atomic.temporary_path(path), atomic.temporary_path(other)
+    for temporary in (left, of_other):
+        temporary.touch()
+    monkeypatch.setattr("socket.gethostname", lambda: "another")
+    atomic.remove_unfinished([path])
+    assert sorted(tmp_path.iterdir()) == sorted([path, of_other])
+
+
 def test_files_follow_the_users_umask(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     old = os.umask(0o027)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.inpainting.pairs import Pairing, pair_files
 
 
@@ -55,6 +56,17 @@ def test_only_some_photos_of_a_folder(tmp_path: Path) -> None:
     assert pairing.without_mask == [images / "c.jpg"]
     assert pairing.without_photo == []
     assert pair_files(images, masks, tmp_path / "out", ["c.jpg"]).jobs == []
+
+
+def test_masks_of_the_longest_names(tmp_path: Path) -> None:
+    names = [f"{'é' * 125}{letter}.jpg" for letter in "ab"]
+    images = touch(tmp_path / "in", *names)
+    masks = touch(tmp_path / "masks", *(with_ending(Path(name), ".png").name for name in names))
+    for listed in (None, names):
+        jobs = pair_files(images, masks, tmp_path / "out", listed).jobs
+        assert [(job.photo.name, job.mask) for job in jobs] == [
+            (name, with_ending(masks / name, ".png")) for name in names
+        ]
 
 
 def test_masks_of_listed_photos_by_any_name(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_results_keep_the_relative_path_and_never_share_a_name() -> None:
     assert jpeg.instances == Path("out/instances/a/b.jpg.json")
     assert jpeg.mask == Path("out/masks/a/b.jpg.png")
     assert jpeg.overlay == Path("out/overlays/a/b.jpg.jpg")
+    long = places(Path("in"), f"a/{'é' * 125}.jpg", Path("out"))
+    assert {len(bytes(Path(path.name))) for path in (long.instances, long.mask)} <= {254, 255}
     assert not {jpeg.instances, jpeg.mask} & {png.instances, png.mask}
 
 
