@@ -1,14 +1,15 @@
 """A folder belongs to one job, or one process, at a time.
 
-``lock`` in the folder names its holder. It appears whole or not at all, and only one of several
-can make it appear. A holder that ended without removing it is recognised: Slurm is asked about its
-job, or, outside Slurm, this machine about its process.
+``lock`` in the folder names its holder. Only one of several can make it appear. A holder that ended
+without removing it is recognised: Slurm is asked about its job, or, outside Slurm, this machine
+about its process.
 """
 
 import contextlib
 import dataclasses
 import os
 import socket
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pconv_hpc.foundation.json_files import read_json
 LOCK_NAME = "lock"
 TOKEN_VARIABLE = "PCONV_LOCK_TOKEN"  # hands the lock of a job on to the ranks it launches
 _MAX_ATTEMPTS = 10
+_TORN_SECONDS = 1.0  # so long a lock that names nobody may be one that is just being written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +83,19 @@ class FolderLock:
         try:
             for _ in range(_MAX_ATTEMPTS):
                 try:
-                    os.link(temporary, self._path)
+                    _place(temporary, self._path)
                 except FileExistsError:
-                    holder = read_holder(self._path.parent)
+                    holder = self._holder()
                     if holder is not None and holder.token == self._me.token:
                         return self
                     if holder is not None and _may_live(holder, self._me):
                         raise UsageError(self._refusal(holder)) from None
                     self._remove_stale(holder)
                 else:
-                    self._owns = True
-                    return self
+                    # Without hard links: somebody may have taken it, slow to be written, for torn.
+                    if read_holder(self._path.parent) == self._me:
+                        self._owns = True
+                        return self
         finally:
             temporary.unlink(missing_ok=True)
         raise PconvError(f"{self._path}: others take and leave this lock all the time; try again")
@@ -116,8 +120,17 @@ class FolderLock:
             return
         if _parse_holder(aside) != holder:
             with contextlib.suppress(FileExistsError):
-                os.link(aside, self._path)
+                _place(aside, self._path)
         aside.unlink()
+
+    def _holder(self) -> LockHolder | None:
+        """Return who the lock names; ``None`` if it is gone, or torn and nobody completes it."""
+        for _ in range(_MAX_ATTEMPTS):
+            holder = read_holder(self._path.parent)
+            if holder is not None or not self._path.exists():
+                return holder
+            time.sleep(_TORN_SECONDS / _MAX_ATTEMPTS)
+        return None
 
     def _refusal(self, holder: LockHolder) -> str:
         return (
@@ -125,6 +138,21 @@ class FolderLock:
             + (f" (scancel {holder.job_id})" if holder.job_id else "")
             + f". If you know that it is gone, delete {self._path}"
         )
+
+
+def _place(source: Path, path: Path) -> None:
+    """Make ``path`` appear with what ``source`` holds, or raise ``FileExistsError``.
+
+    At once as a whole where there are hard links; some mounts (object stores, SMB) have none, and
+    there a reader may see the beginning alone for a moment.
+    """
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        with open(path, "xb") as stream:
+            stream.write(source.read_bytes())
 
 
 def read_holder(folder: Path) -> LockHolder | None:

@@ -1,10 +1,13 @@
 """One holder at a time; holders that are gone do not keep others out."""
 
+import contextlib
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,84 @@ def test_a_lock_that_names_no_holder_is_no_lock(tmp_path: Path, change: dict[str
     (tmp_path / LOCK_NAME).write_text("[" * 100_000)
     with FolderLock(tmp_path, {}):
         assert read_holder(tmp_path).pid == os.getpid()  # type: ignore[union-attr]
+
+
+@pytest.fixture(params=[errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS])
+def no_hard_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system as object stores and some SMB servers are mounted."""
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(request.param, os.strerror(request.param), source, None, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("no_hard_links")
+def test_without_hard_links_a_lock_keeps_others_out(tmp_path: Path) -> None:
+    with FolderLock(tmp_path, {}), pytest.raises(UsageError, match=f"process {os.getpid()}"):
+        FolderLock(tmp_path, {}).__enter__()
+    assert list(tmp_path.iterdir()) == []
+    write_lock(tmp_path, {}, pid_started="1", token="gone")
+    with FolderLock(tmp_path, {}):
+        assert read_holder(tmp_path).token != "gone"  # type: ignore[union-attr]
+
+
+_CONTENDER = """
+import os, sys
+from pathlib import Path
+from pconv_hpc.cluster.folder_lock import FolderLock
+from pconv_hpc.foundation.errors import UsageError
+
+def refuse(source, target):
+    raise PermissionError(1, "no hard links")
+
+os.link = refuse
+sys.stdin.readline()
+try:
+    FolderLock(Path(sys.argv[1]), {}).__enter__()
+    print("entered", flush=True)
+except UsageError:
+    print("refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_without_hard_links_one_of_several_processes_gets_the_lock(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _CONTENDER, str(tmp_path)]
+    with contextlib.ExitStack() as stack:
+        contenders = [
+            stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for _ in range(4)
+        ]
+        for contender in contenders:  # all try at once, and end with their stdin
+            assert contender.stdin is not None
+            contender.stdin.write("\n")
+            contender.stdin.flush()
+        said = sorted(c.stdout.readline().strip() for c in contenders if c.stdout)
+    assert said == ["entered", "refused", "refused", "refused"]
+
+
+def test_a_lock_that_is_just_being_written_holds(tmp_path: Path) -> None:
+    lock = tmp_path / LOCK_NAME
+    lock.write_text("")
+    content = json.dumps(vars(LockHolder.current({})))
+    writer = threading.Timer(0.1, lock.write_text, args=[content])
+    writer.start()
+    with pytest.raises(UsageError, match=f"process {os.getpid()}"):
+        FolderLock(tmp_path, {}).__enter__()
+    writer.join()
+    assert lock.read_text() == content
+
+
+def test_a_writer_that_was_taken_for_torn_does_not_own_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(source: Path, target: Path) -> None:
+        write_lock(tmp_path, {}, token="another")
+
+    monkeypatch.setattr(os, "link", replaced)
+    with pytest.raises(PconvError, match="try again"):
+        FolderLock(tmp_path, {}).__enter__()
+    assert read_holder(tmp_path).token == "another"  # type: ignore[union-attr]
