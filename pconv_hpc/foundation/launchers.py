@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.errors import PconvError, UsageError
 
 # mpirun, horovodrun and Gloo, PMI launchers, srun. An mpirun inside a Slurm job keeps that job's
 # variables, so the innermost launcher comes first.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "HOROVOD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+# In sbatch's script and salloc's shell, which may itself be a step, the interactive one.
+_NO_STEPS = ("", "4294967290")
 _COMMANDS = "pconv_hpc.commands"
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "HOROVOD_RANK", "PMI_RANK", "SLURM_PROCID")
 
@@ -23,6 +25,32 @@ def launched_size(environment: Mapping[str, str]) -> int:
     connects the ranks must then find as many, or say that it does not.
     """
     return int(_first_of(_SIZE_VARIABLES, environment) or 1)
+
+
+def not_connected(
+    library: str, seen: int, expected: int, environment: Mapping[str, str]
+) -> PconvError:
+    """Return the error of a rank that finds ``seen`` ranks of the ``expected`` ones.
+
+    Args:
+        library: what was to connect the ranks, "MPI" or "Horovod".
+        seen: how many it sees.
+        expected: see ``launched_size``.
+        environment: this process's.
+    """
+    started = f"{expected} ranks were started, but {library} sees {seen}"
+    launched = any(environment.get(name) for name in _SIZE_VARIABLES[:-1])
+    if not launched and environment.get("SLURM_STEP_ID", "") in _NO_STEPS:
+        started = (
+            f"the Slurm allocation has {expected} tasks, but neither srun nor mpirun started this "
+            f"process, and {library} sees {seen}"
+        )
+    return PconvError(
+        f"{started}: each rank would do all the work alone. Start the ranks with srun and the PMI "
+        "that your MPI was built for (srun --mpi=pmix; 'srun --mpi=list' shows them), or with "
+        "mpirun. To work with one rank inside an allocation, unset SLURM_NTASKS. See "
+        "docs/guide/cluster.md, 'Launchers'"
+    )
 
 
 def _first_of(names: Sequence[str], environment: Mapping[str, str]) -> str | None:

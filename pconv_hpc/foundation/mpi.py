@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pconv_hpc.foundation.errors import EXIT_FAILED, EXIT_INTERRUPTED, PconvError
-from pconv_hpc.foundation.launchers import launched_size
+from pconv_hpc.foundation.launchers import launched_size, not_connected
 
 
 class World:
@@ -20,7 +20,7 @@ class World:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         expected = launched_size(environment)
-        self._comm: Any = _connect(expected) if expected > 1 else None
+        self._comm: Any = _connect(expected, environment) if expected > 1 else None
         self.rank: int = self._comm.Get_rank() if self._comm else 0
         self.size: int = expected
 
@@ -67,7 +67,7 @@ class World:
             self._comm.Abort(code)
 
 
-def _connect(expected: int) -> Any:
+def _connect(expected: int, environment: Mapping[str, str]) -> Any:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
@@ -77,10 +77,5 @@ def _connect(expected: int) -> Any:
         ) from error
     comm = MPI.COMM_WORLD
     if comm.Get_size() != expected:
-        raise PconvError(
-            f"{expected} ranks were started, but MPI sees {comm.Get_size()}: each would do all the "
-            "work alone. With srun choose the PMI your MPI was built for (srun --mpi=pmix; "
-            "'srun --mpi=list' shows them), or start the ranks with mpirun. To work with one rank "
-            "inside an allocation, unset SLURM_NTASKS"
-        )
+        raise not_connected("MPI", comm.Get_size(), expected, environment)
     return comm

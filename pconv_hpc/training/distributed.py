@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.foundation.launchers import launched_size, local_position
+from pconv_hpc.foundation.launchers import launched_size, local_position, not_connected
 
 
 class Ranks:
@@ -27,11 +27,7 @@ class Ranks:
         if expected > 1:
             self._hvd = _start_horovod()
             if self._hvd.size() != expected:
-                raise PconvError(
-                    f"Horovod sees {self._hvd.size()} rank(s), but {expected} were started: it was "
-                    "built without support for this launcher. See docs/guide/cluster.md, "
-                    "'Launchers'"
-                )
+                raise not_connected("Horovod", self._hvd.size(), expected, environment)
         self.rank: int = self._hvd.rank() if self._hvd else 0
         self.size: int = expected
         self.local_rank, self.local_size = local_position(environment, self.rank, self.size)

@@ -86,12 +86,24 @@ with world.ending_together():
     assert message in result.stderr
 
 
-def test_ranks_that_do_not_see_each_other_refuse_to_work() -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "library"),
+    [("foundation.mpi", "World", "MPI"), ("training.distributed", "Ranks", "Horovod")],
+)
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("0", "4 ranks were started, but {library} sees 1"),
+        ("", "allocation has 4 tasks, but neither srun nor mpirun started this process"),  # salloc
+    ],
+)
+def test_ranks_that_do_not_see_each_other_refuse_to_work(
+    module: str, name: str, library: str, step: str, message: str
+) -> None:
     code = (
-        "from pconv_hpc.foundation.mpi import World; "
-        "from pconv_hpc.options.cli import run; run(World)"
+        f"from pconv_hpc.{module} import {name}; from pconv_hpc.options.cli import run; run({name})"
     )
-    result = run_python(code, SLURM_NTASKS="4")
+    result = run_python(code, SLURM_NTASKS="4", SLURM_STEP_ID=step)
     assert result.returncode == 1
-    assert "4 ranks were started, but MPI sees 1" in result.stderr
+    assert message.format(library=library) in result.stderr
     assert "--mpi=pmix" in result.stderr

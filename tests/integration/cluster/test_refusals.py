@@ -64,7 +64,7 @@ def test_a_launcher_that_leaves_every_rank_alone(
 
     (record,) = slurm_cluster.wait(job, "FAILED")
 
-    assert "Horovod sees 1 rank(s), but 2 were started" in folder.log(job)
+    assert "2 ranks were started, but Horovod sees 1" in folder.log(job)
     assert record["Restarts"] == "0"
     assert not folder.run("alone").exists
 

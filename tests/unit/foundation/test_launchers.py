@@ -11,6 +11,7 @@ from pconv_hpc.foundation.launchers import (
     launched_size,
     local_position,
     mpirun_command,
+    not_connected,
 )
 
 
@@ -28,6 +29,26 @@ from pconv_hpc.foundation.launchers import (
 )
 def test_launched_size(environment: dict[str, str], size: int) -> None:
     assert launched_size(environment) == size
+
+
+@pytest.mark.parametrize("library", ["MPI", "Horovod"])
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"SLURM_NTASKS": "4"}, "allocation has 4 tasks, but neither srun nor mpirun started"),
+        ({"SLURM_NTASKS": "4", "SLURM_STEP_ID": "4294967290"}, "neither srun nor mpirun"),
+        ({"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0"}, "4 ranks were started"),
+        ({"SLURM_NTASKS": "4", "OMPI_COMM_WORLD_SIZE": "4"}, "4 ranks were started"),
+    ],
+)
+def test_ranks_that_find_no_others_are_told_how_to_start_them(
+    environment: dict[str, str], words: str, library: str
+) -> None:
+    message = str(not_connected(library, 1, 4, environment))
+    assert words in message
+    assert f"{library} sees 1" in message
+    assert "srun --mpi=pmix" in message
+    assert "unset SLURM_NTASKS" in message
 
 
 def test_is_first_process() -> None:
