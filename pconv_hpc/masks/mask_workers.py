@@ -34,8 +34,9 @@ def draw_in_order(draw: _Draw, num_masks: int, workers: int) -> Iterator[NDArray
         return
     # Spawned, not forked: a fork of a process that holds MPI, Horovod or TensorFlow may hang.
     context = multiprocessing.get_context("spawn")
-    # No multiprocessing.Pool: if one of its processes is killed it waits for ever.
+    # No multiprocessing.Pool: if one of its processes is killed it waits forever.
     unwanted = context.Event()
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(workers, context, _start_worker, (draw, unwanted))
     pending: deque[Future[list[NDArray[np.uint8]]]] = deque()
     try:
@@ -49,9 +50,13 @@ def draw_in_order(draw: _Draw, num_masks: int, workers: int) -> Iterator[NDArray
             yield from pending.popleft().result()
         executor.shutdown()
     except BrokenProcessPool as error:
+        # The executor asks the others by SIGTERM, which they leave to this process, and waits; one
+        # may wait in turn for a lock that the killed one held.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
         raise PconvError(
-            "a process that draws masks was killed; was memory short? Nothing was written: run the "
-            "same command again, with fewer processes if it repeats"
+            "a process that draws masks was killed, perhaps because memory ran out. Nothing was "
+            "written: run the same command again, with fewer processes if it happens again"
         ) from error
     finally:
         # Where not all was drawn, nobody wants what they still draw. They are asked to stop, not

@@ -51,6 +51,21 @@ def test_a_killed_process_is_told_and_the_others_end() -> None:
     assert multiprocessing.active_children() == []
 
 
+def endless_mask(index: int) -> np.ndarray:
+    while index >= 16:  # the first task of the two processes ends
+        time.sleep(1)
+    return np.zeros((8, 8), np.uint8)
+
+
+def test_a_process_that_waits_for_a_killed_one_ends() -> None:
+    masks = draw_in_order(endless_mask, 64, workers=2)
+    next(masks)
+    multiprocessing.active_children()[0].kill()
+    with pytest.raises(PconvError, match="a process that draws masks was killed"):
+        list(masks)
+    assert multiprocessing.active_children() == []
+
+
 def test_stopping_half_way_ends_the_processes() -> None:
     masks = draw_in_order(DRAW, NUM_MASKS, workers=2)
     next(masks)
