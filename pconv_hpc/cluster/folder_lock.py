@@ -54,7 +54,7 @@ class LockHolder:
     def describe(self) -> str:
         """Name the holder for a message."""
         process = f"process {self.pid} on {self.host}"
-        return f"Slurm job {self.job_id} ({process})" if self.job_id else process
+        return f"job {self.job_id} ({process})" if self.job_id else process
 
 
 class FolderLock:
@@ -98,7 +98,7 @@ class FolderLock:
                         return self
         finally:
             temporary.unlink(missing_ok=True)
-        raise PconvError(f"{self._path}: others take and leave this lock all the time; try again")
+        raise PconvError(f"{self._path}: other processes keep taking this lock; try again")
 
     def __exit__(
         self,
@@ -112,7 +112,7 @@ class FolderLock:
                 self._path.unlink(missing_ok=True)
 
     def _remove_stale(self, holder: LockHolder | None) -> None:
-        """Remove the lock of ``holder``, and not one that somebody has taken since."""
+        """Remove the lock of ``holder``, and not one that was taken since."""
         aside = self._path.with_name(f".{LOCK_NAME}.{self._me.token}.stale")
         try:
             self._path.rename(aside)
@@ -124,7 +124,7 @@ class FolderLock:
         aside.unlink()
 
     def _holder(self) -> LockHolder | None:
-        """Return who the lock names; ``None`` if it is gone, or torn and nobody completes it."""
+        """Return who the lock names; ``None`` if it is gone, or torn and not being written."""
         for _ in range(_MAX_ATTEMPTS):
             holder = read_holder(self._path.parent)
             if holder is not None or not self._path.exists():
@@ -134,9 +134,9 @@ class FolderLock:
 
     def _refusal(self, holder: LockHolder) -> str:
         return (
-            f"{self._path.parent}: {holder.describe()} is at work here; wait for it or end it"
+            f"{self._path.parent}: locked by {holder.describe()}; wait until it ends or stop it"
             + (f" (scancel {holder.job_id})" if holder.job_id else "")
-            + f". If you know that it is gone, delete {self._path}"
+            + f". If you are sure that it is gone, delete {self._path}"
         )
 
 

@@ -1,7 +1,7 @@
 """Where Horovod's ranks find each other without MPI: a rendezvous server in the batch script.
 
 ``horovodrun`` would reach the nodes by ssh; under Slurm ``srun`` starts the ranks instead, and
-``gloo_rank`` tells each of them who it is.
+``gloo_rank`` gives each of them its rank.
 """
 
 import contextlib

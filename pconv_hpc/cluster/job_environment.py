@@ -1,4 +1,4 @@
-"""What Slurm tells a batch script about its job, and whether that can work."""
+"""What a batch script knows of its job from Slurm, and whether that can work."""
 
 import importlib.util
 import re
@@ -27,7 +27,7 @@ class JobEnvironment:
             UsageError: this is no batch job.
         """
         if not environment.get("SLURM_JOB_ID"):
-            raise UsageError("this runs inside a Slurm job: sbatch jobs/NAME.sbatch …")
+            raise UsageError("this must run inside a Slurm job: sbatch jobs/NAME.sbatch …")
         num_nodes = int(environment.get("SLURM_JOB_NUM_NODES", 1))
         # "2(x3),1": two tasks on each of three nodes, one on the fourth
         counts = re.findall(r"(\d+)(?:\(x\d+\))?", environment.get("SLURM_TASKS_PER_NODE", "1"))

@@ -16,7 +16,7 @@ _OF_SRUN_RANKS = ("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_PROCID", "SLURM_LOCALID
 def launch_command(launcher: str, *, num_tasks: int, program: Sequence[str]) -> list[str]:
     """Return the command that starts ``program`` as ``num_tasks`` ranks on all of a job's nodes.
 
-    ``--kill-on-bad-exit``: a rank that dies would leave the others waiting for it for ever.
+    ``--kill-on-bad-exit``: a rank that dies would leave the others waiting forever.
 
     Raises:
         UsageError: there is no such launcher.

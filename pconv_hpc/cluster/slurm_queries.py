@@ -69,7 +69,7 @@ def _run_once(
     except FileNotFoundError as error:
         raise PconvError(f"{command[0]}: not found; is Slurm installed on this machine?") from error
     except subprocess.TimeoutExpired as error:
-        raise SlurmSilentError(f"{command[0]} does not answer within {_TIMEOUT_S} s") from error
+        raise SlurmSilentError(f"{command[0]} did not answer within {_TIMEOUT_S} s") from error
 
 
 def is_reachable() -> bool:

@@ -47,7 +47,7 @@ def main() -> None:
         type=Path,
         nargs="*",
         metavar="FILE|RUN_DIR",
-        help="weight files, run folders, or places2 or celeba once fetched (default: the network "
+        help="weights files, run folders, or places2 or celeba once fetched (default: the network "
         "that comes with pconv_hpc); without a value: the baselines alone",
     )
     parser.add_argument(
@@ -118,7 +118,9 @@ def main() -> None:
         default=1,
         help="masks of each kind per photo; 6 give every photo one of each bin of hole ratios",
     )
-    masks.add_argument("--seed", type=int, default=0, help="of photos, masks and objects")
+    masks.add_argument(
+        "--seed", type=int, default=0, help="seed of the choice of photos, masks and objects"
+    )
     parser.add_argument("--num-images", type=cli.positive_int, default=100, help="photos at most")
     parser.add_argument(
         "--ghosting-photos",
@@ -136,7 +138,7 @@ def main() -> None:
         "--batch-size",
         type=cli.positive_int,
         default=8,
-        help="parts of a photo that networks are given at once",
+        help="tiles that networks are given at once",
     )
     arguments = parser.parse_args()
     with StopRequest() as stop_request:

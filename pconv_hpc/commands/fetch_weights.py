@@ -31,7 +31,7 @@ _PCONV_IMAGE_SIZE = 256  # what MMEditing's networks were trained on
 def main() -> None:
     """Parse, fetch, say what was checked."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("what", choices=[*CATALOG, "list"], help="which weights, or the list")
+    parser.add_argument("what", choices=[*CATALOG, "list"], help="which weights; list shows them")
     parser.add_argument("--out", type=Path, default=Path("weights"), help="folder to put them in")
     parser.add_argument(
         "--url", help="download from this address instead; the file is checked all the same"
@@ -71,8 +71,9 @@ def _chosen_files(what: str, url: str | None, sha256: str | None) -> list[Weight
     files = CATALOG[what]
     if (url or sha256) and len(files) > 1:
         raise UsageError(
-            f"--url and --sha256 speak of one file, {what} has {len(files)}; fetch them by hand, "
-            "put them in --out under their names and run this without the two: it checks them"
+            f"--url and --sha256 are for a single file, and {what} has {len(files)}; download them "
+            "by hand, put them in --out under their names, and run this without the two options: "
+            "it checks them"
         )
     if url:
         files = tuple(dataclasses.replace(file, url=url) for file in files)
@@ -86,7 +87,7 @@ def _chosen_files(what: str, url: str | None, sha256: str | None) -> list[Weight
 def _describe(file: WeightsFile, out_dir: Path) -> None:
     path = out_dir / file.name
     print(f"  from   {file.url}")
-    print(f"  to     {path}{' (there already, would only be checked)' if path.exists() else ''}")
+    print(f"  to     {path}{' (already there, would only be checked)' if path.exists() else ''}")
     print(f"  check  {file.checks()}")
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     """Parse, convert, describe the network."""
     arguments = _parse()
     if arguments.out.exists():
-        raise UsageError(f"{arguments.out}: exists; choose another name, or remove it")
+        raise UsageError(f"{arguments.out}: already exists; choose another name, or remove it")
     imported = import_weights(arguments.file, arguments.out, image_size=arguments.image_size)
     print(describe(arguments.out, imported))
 

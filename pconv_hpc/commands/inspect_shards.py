@@ -32,7 +32,12 @@ def main() -> None:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument("out", type=Path, help="the folder pconv-hpc pack wrote, or its index.json")
     parser.add_argument("--verify", action="store_true", help="read and check every byte")
-    parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="draw images to this PNG")
+    parser.add_argument(
+        "--contact-sheet",
+        type=Path,
+        metavar="PNG",
+        help="write a picture of some images to this PNG",
+    )
     parser.add_argument("--num-tiles", type=int, default=64, help="images on the contact sheet")
     arguments = parser.parse_args()
     if arguments.num_tiles < 1:

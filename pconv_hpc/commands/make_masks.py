@@ -69,7 +69,9 @@ def main() -> None:
         default=len(os.sched_getaffinity(0)),
         help="processes that draw; the masks are the same for any number",
     )
-    parser.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also draw some of them")
+    parser.add_argument(
+        "--contact-sheet", type=Path, metavar="PNG", help="also write a picture of some of them"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be drawn")
     arguments = parser.parse_args()
 
@@ -108,7 +110,7 @@ def _style_weights(style: str, objects_from: Path | None) -> dict[str, float]:
     if style == "objects" and objects_from is None:
         raise UsageError("--style objects needs --objects-from, a file or a folder of silhouettes")
     if style in ("strokes", "boxes") and objects_from is not None:
-        raise UsageError(f"--objects-from is of no use with --style {style}")
+        raise UsageError(f"--objects-from has no effect with --style {style}")
     if style == "mixed":
         return {"strokes": 1.0, "boxes": 1.0, "objects": 0.0 if objects_from is None else 1.0}
     return {style: 1.0}

@@ -23,7 +23,7 @@ from pconv_hpc.foundation.launchers import (
 )
 from pconv_hpc.jobs.requeue.resubmit import (
     continuation_line,
-    require_nobody_at_work,
+    require_unlocked,
     should_submit,
     site_file,
     submit,
@@ -97,7 +97,7 @@ def main() -> None:
     if arguments.dry_run:
         return
     if not here:
-        require_nobody_at_work(folder.path)
+        require_unlocked(folder.path)
         print(f"submitted   job {submit(line, site)}")
         return
     if arguments.ranks:

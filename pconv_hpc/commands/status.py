@@ -25,8 +25,8 @@ _EXAMPLES = """\
   pconv-hpc status --json | jq '.[] | select(.kind == "run") | .step'
 
 "left" is extrapolated from the speed in the last row of metrics.csv. A run that was killed shows
-as "ended without a word"; pconv-hpc resume continues it. pconv-hpc erase-status shows more about
-one erase folder, and submits the slices to "rerun".
+as "exited without recording a status"; pconv-hpc resume continues it. pconv-hpc erase-status shows
+more about one erase folder, and submits the slices to "rerun".
 """
 
 

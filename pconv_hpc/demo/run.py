@@ -71,7 +71,7 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
             ranks=True,
         )
 
-    _say("3/5  train, and be interrupted half way as a walltime would", "90 s")
+    _say("3/5  train, interrupted half-way as by a time limit", "90 s")
     run = RunFolder(out_dir / "run")
     _train_and_interrupt(steps, out_dir, run, steps_per_epoch)
 
@@ -103,7 +103,7 @@ def _prepare(out_dir: Path) -> None:
     if out_dir.exists() and any(out_dir.iterdir()):
         if not (out_dir / _MARKER).is_file():
             raise UsageError(
-                f"{out_dir} holds something else than a demonstration; name an empty folder: --out"
+                f"{out_dir} holds other files than a demonstration's; choose an empty folder with --out"
             )
         shutil.rmtree(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _write_pictures(out_dir: Path) -> None:
 def _train_and_interrupt(
     steps: _Steps, out_dir: Path, run: RunFolder, steps_per_epoch: int
 ) -> None:
-    """Start training; half way, send the signal that Slurm sends before the walltime."""
+    """Start training; half-way, send the signal that Slurm sends before the walltime."""
     settings = {
         "data.train_index": out_dir / "packed" / "train" / "index.json",
         "data.val_index": out_dir / "packed" / "val" / "index.json",

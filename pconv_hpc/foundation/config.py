@@ -99,7 +99,9 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         _require(0 < self.learning_rate <= 1, "optimizer.learning_rate must be in (0, 1]")
-        _require(self.reference_batch_size >= 1, "optimizer.reference_batch_size must be positive")
+        _require(
+            self.reference_batch_size >= 1, "optimizer.reference_batch_size must be at least 1"
+        )
         _require(self.warmup_steps >= 0, "optimizer.warmup_steps must not be negative")
         _require(
             0 <= self.final_learning_rate_ratio <= 1,
@@ -138,8 +140,13 @@ class TrainConfig:
             "train.steps_per_epoch must be at least 1, or null for one pass over the photos",
         )
         _require(0 <= self.seed < 2**63, "train.seed must be between 0 and 2^63 - 1")
-        _require(self.checkpoint_every_minutes >= 0, "train.checkpoint_every_minutes is below 0")
-        _require(self.checkpoint_every_steps >= 0, "train.checkpoint_every_steps is below 0")
+        _require(
+            self.checkpoint_every_minutes >= 0,
+            "train.checkpoint_every_minutes must not be negative",
+        )
+        _require(
+            self.checkpoint_every_steps >= 0, "train.checkpoint_every_steps must not be negative"
+        )
         _require(self.keep_checkpoints >= 2, "train.keep_checkpoints must be at least 2")
 
 
@@ -196,7 +203,7 @@ def config_to_yaml(config: RunConfig) -> str:
 
 
 def model_config_from_mapping(mapping: Any) -> ModelConfig:
-    """Build a ``ModelConfig`` alone, as weight files carry it."""
+    """Build a ``ModelConfig`` alone, as weights files carry it."""
     return build(ModelConfig, mapping, "model")
 
 
@@ -220,7 +227,7 @@ def apply_overrides(mapping: Any, overrides: Sequence[str]) -> dict[str, Any]:
         if inner is None:
             inner = result[section] = {}
         if not isinstance(inner, dict):
-            raise UsageError(f"--set {text!r}: section {section!r} holds no keys")
+            raise UsageError(f"--set {text!r}: {section!r} is not a section with keys")
         inner[key] = value
     return result
 

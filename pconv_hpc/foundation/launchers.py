@@ -1,4 +1,4 @@
-"""How processes of one run are started, and what a launcher tells each of them."""
+"""How processes of one run are started, and what a launcher's variables say."""
 
 import os
 import shlex
@@ -66,8 +66,8 @@ def local_position(environment: Mapping[str, str], rank: int, size: int) -> tupl
     """Return this rank's index among those on its node, and how many they are.
 
     An mpirun inside a Slurm job keeps that job's numbers, so Open MPI's come first, then Slurm's:
-    Horovod tells nodes apart by host name, and virtual nodes on one machine share it. Without a
-    word from the launcher all ranks are taken to be on one node.
+    Horovod tells nodes apart by host name, and virtual nodes on one machine share it. Without any
+    of them all ranks are taken to be on one node.
     """
     for index, count in (
         ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),

@@ -1,4 +1,4 @@
-"""The shape of the network: what weight files carry and one section of a run's configuration."""
+"""The shape of the network: what weights files carry and one section of a run's configuration."""
 
 from dataclasses import dataclass
 from typing import Literal

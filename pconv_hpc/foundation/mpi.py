@@ -47,7 +47,7 @@ class World:
     def ending_together(self) -> Iterator[None]:
         """End all ranks when one of them raises inside the block.
 
-        The others may be waiting for it in a collective call, for ever. The rank says what
+        The others may be waiting for it in a collective call, forever. The rank says what
         happened, and its exit code becomes that of all.
         """
         try:

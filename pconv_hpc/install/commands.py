@@ -53,7 +53,7 @@ def locked(path: Path, *, other: str) -> Iterator[bool]:
             say(f"    waiting for another {other} (lock {path})")
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError:
-            say(f"    {path.parent} has no file locks; going on without")
+            say(f"    {path.parent} has no file locks; continuing without one")
             held = False
         yield held
 

@@ -64,7 +64,7 @@ class Environment:
         atomic.write_json(self.path / _STAMP, dataclasses.asdict(stamp))
 
     def remove_stamp(self) -> None:
-        """Record that an installation has begun and what is there cannot be relied on."""
+        """Record that an installation has started, so what is there cannot be relied on."""
         (self.path / _STAMP).unlink(missing_ok=True)
 
     def is_usable(self) -> bool:
@@ -76,21 +76,21 @@ class Environment:
         """Make the environment unless it is usable; one of another Python is replaced.
 
         Raises:
-            UsageError: the folder holds something that is no virtual environment.
+            UsageError: the folder holds something that is not a virtual environment.
         """
         if self.is_usable():
             return
         if Path(sys.prefix).resolve() == self.path.resolve():
             raise PconvError(
-                f"{self.path} is damaged, and it is what this runs in: `deactivate`, then again"
+                f"{self.path} is damaged, and this runs in it: `deactivate` it, then run this again"
             )
         # venv makes empty folders first, then pyvenv.cfg, then everything else.
         if not (self.path / "pyvenv.cfg").is_file():
             for foreign in (p for old in _REPLACED for p in (self.path / old).rglob("*")):
                 if foreign.is_symlink() or not foreign.is_dir():
                     raise UsageError(
-                        f"{foreign} would be removed, but {self.path} is no virtual environment "
-                        "(it has no pyvenv.cfg): name another folder"
+                        f"{foreign} would be removed, but {self.path} is not a virtual environment "
+                        "(it has no pyvenv.cfg): choose another folder"
                     )
         for old in _REPLACED:
             _remove(self.path / old)

@@ -27,16 +27,20 @@ def _check_core() -> str:
     _import_all("h5py", "imagecodecs", "matplotlib", "numpy", "PIL", "skimage", "tifffile", "tqdm")
     _check_opencv()
     if not importlib.import_module("patchmatch").patchmatch_available:
-        raise PconvError("pypatchmatch's library cannot be loaded: remove .venv, then again")
+        raise PconvError(
+            "pypatchmatch's library cannot be loaded: remove .venv, then run this again"
+        )
     return f"{_import_all('scipy.ndimage', 'yaml', 'keras')}, {_import_all('tensorflow')}"
 
 
 def _check_opencv() -> None:
     for name in opencv.STOOD_FOR:
         if metadata.version(name) != opencv.STAND_IN_VERSION:
-            raise PconvError(f"{name} lies over {opencv.PACKAGE}: remove .venv, then again")
+            raise PconvError(
+                f"{name} overwrites files of {opencv.PACKAGE}: remove .venv, then run this again"
+            )
     if not hasattr(importlib.import_module("cv2"), "xphoto"):
-        raise PconvError("cv2 lacks its extra modules: remove .venv, then again")
+        raise PconvError("cv2 lacks its extra modules: remove .venv, then run this again")
 
 
 def _loaded_mpi_libraries() -> set[Path]:
@@ -77,7 +81,9 @@ def _check_segment() -> str:
 def _check_gpu() -> str:
     horovod = importlib.import_module("horovod.tensorflow")
     if not horovod.nccl_built():
-        raise PconvError("Horovod was built without NCCL: remove .venv, then again with --gpu")
+        raise PconvError(
+            "Horovod was built without NCCL: remove .venv, then run this again with --gpu"
+        )
     return "Horovod with NCCL"
 
 

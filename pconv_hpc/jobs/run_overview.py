@@ -26,7 +26,7 @@ class RunOverview:
     run: str
     job_id: int | None  # of its last start under Slurm
     slurm: str | None  # that job's state; None where Slurm knows no such job or is not here
-    status: str  # the run's own: running, interrupted, failed, finished, ended without a word
+    status: str  # running, interrupted, failed, finished, or exited without recording a status
     step: int  # the last one that was logged
     total_steps: int | None
     images_per_second: float | None  # of the last row of metrics.csv
@@ -53,10 +53,10 @@ def read_overview(run_dir: Path) -> RunOverview:
     step = max(int(rows[-1]["step"]) if rows else 0, newest.step if newest else 0)
     total_steps = state.total_steps or None
     speed = rows[-1]["images_per_second"] if rows else None
-    status: str = state.status or "not begun"
+    status: str = state.status or "not started"
     runs = status == "running" and living_holder(folder.path) is not None
     if status == "running" and not runs:
-        status = "ended without a word"
+        status = "exited without recording a status"
     left = None
     if runs and speed and total_steps:
         left = (total_steps - step) * config.train.global_batch_size / speed

@@ -48,7 +48,7 @@ class ClusterFolder:
         """Create the folder and its lock file.
 
         Raises:
-            UsageError: it cannot be created, is not root's own, or holds something else's files.
+            UsageError: it cannot be created, is not root's own, or holds other files.
         """
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -57,9 +57,7 @@ class ClusterFolder:
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be used ({error.strerror})") from error
         if names and _LOCK_NAME not in names:
-            raise UsageError(
-                f"{self.path}: holds files of something else; choose an empty or a new folder"
-            )
+            raise UsageError(f"{self.path}: holds other files; choose an empty or a new folder")
         (self.path / _LOCK_NAME).touch(mode=0o600)
 
     def _require_roots_own(self) -> None:

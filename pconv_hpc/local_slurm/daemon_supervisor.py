@@ -95,7 +95,7 @@ class Supervisor:
             if munged is None:
                 return False
             if time.monotonic() > deadline:
-                print(f"munged made no socket within {_MUNGE_SOCKET_TIMEOUT_S} s", flush=True)
+                print(f"munged created no socket within {_MUNGE_SOCKET_TIMEOUT_S} s", flush=True)
                 os.kill(munged, signal.SIGKILL)
                 return False
             time.sleep(0.02)

@@ -138,7 +138,7 @@ class LocalCluster:
         pids = self._folder.read_pids()
         if pids is None:
             raise PconvError(
-                f"{self.folder}: the cluster is just being started or stopped; try again in a "
+                f"{self.folder}: the cluster is being started or stopped; try again in a "
                 "few seconds"
             )
         return ClusterStatus(self._folder.read_spec(), pids)

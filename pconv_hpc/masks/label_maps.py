@@ -40,7 +40,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     Raises:
         UsageError: no PNG, damaged, of an unknown kind, or of more than 64 million pixels.
     """
-    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+    if path.exists() and not path.is_file():  # a pipe would be waited for forever
         raise UsageError(f"{path}: not a regular file; remove it")
     try:
         with Image.open(path, formats=["PNG"]) as image:
@@ -52,7 +52,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     except Image.DecompressionBombError as error:
         raise UsageError(f"{path}: {error}; scale it down or remove it") from error
     except UnidentifiedImageError as error:
-        raise UsageError(f"{path}: no PNG image; repair or remove it") from error
+        raise UsageError(f"{path}: not a PNG image; repair or remove it") from error
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise UsageError(f"{path}: damaged PNG ({error}); repair or remove it") from error
     labels = _as_numbers(pixels)

@@ -156,7 +156,7 @@ class MaskBank:
         for column in (self.hole_ratios, self.styles, self.bins):
             digest.update(column.tobytes())
         if digest.hexdigest() != self.fingerprint:
-            raise UsageError(f"{self.path}: its checksum is wrong, it is damaged; draw it again")
+            raise UsageError(f"{self.path}: its checksum does not match; draw it again")
 
 
 def draw_bank(
@@ -237,8 +237,8 @@ def _check_same(bank: MaskBank, recipe: Mapping[str, str], num_masks: int) -> No
     ]
     if differences:
         raise UsageError(
-            f"{bank.path}: exists and is another bank ({'; '.join(differences)}); remove it or "
-            "choose another name"
+            f"{bank.path}: already exists and is another bank ({'; '.join(differences)}); remove "
+            "it or choose another name"
         )
 
 

@@ -45,7 +45,7 @@ def _table(bins: NDArray[np.integer], styles: NDArray[np.integer], names: Sequen
 def contact_sheet(bank: MaskBank) -> Image.Image:
     """Return a picture of up to 12 masks of each bin, a row a bin, holes white.
 
-    The masks are drawn by lot, the same ones each time.
+    The masks are a random sample, the same each time.
     """
     cell = _THUMBNAIL_PIXELS + _GAP_PIXELS
     sheet = Image.new(

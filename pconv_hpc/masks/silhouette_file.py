@@ -90,8 +90,8 @@ class Silhouette:
 def distinct(silhouettes: Iterable[Silhouette], max_objects: int) -> list[Silhouette]:
     """Return silhouettes without repeated outlines, ordered by photo, at most ``max_objects``.
 
-    Where there are more, a lot decides that the outlines themselves contain. So the result does
-    not depend on the order they come in, and memory is bounded however many come.
+    If there are more, a random sample is kept, seeded by the outlines themselves. So the result
+    does not depend on the order they come in, and memory is bounded however many come.
     """
     kept: dict[bytes, Silhouette] = {}
     for silhouette in silhouettes:
@@ -245,7 +245,7 @@ class SilhouetteFile:
             raise self._damaged(str(error)) from error
 
     def _damaged(self, what: str) -> UsageError:
-        return UsageError(f"{self.path}: {what}; damaged? Collect it again")
+        return UsageError(f"{self.path}: {what}; damaged? Run pconv-hpc harvest again")
 
     def photo(self, index: int) -> str:
         """Return the name of the photo that silhouette ``index`` was found in."""
@@ -272,4 +272,4 @@ class SilhouetteFile:
             UsageError: they differ.
         """
         if _sha256(self._arrays) != self.fingerprint:
-            raise self._damaged("its checksum is wrong")
+            raise self._damaged("its checksum does not match")

@@ -29,7 +29,7 @@ def class_table(file: SilhouetteFile) -> str:
 def silhouette_tiles(file: SilhouetteFile) -> NDArray[np.uint8]:
     """Return up to 144 silhouettes, white on black, uint8 (N, 96, 96, 3), class by class.
 
-    Those shown are drawn by lot, the same ones each time.
+    Those shown are a random sample, the same each time.
     """
     lots = sample_hash(0, 0, np.arange(file.num_silhouettes), Stream.CONTACT_SHEET)
     shown = np.sort(np.argsort(lots, kind="stable")[:_MAX_TILES])

@@ -1,4 +1,4 @@
-"""From what a person names, a weight file or a training run's folder, to the file to load."""
+"""From what a person names, a weights file or a training run's folder, to the file to load."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ _CHECKPOINT = re.compile(r"step_(\d{8,})\.json")
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """A weight file, or a checkpoint, and the size of the photos its network was trained on.
+    """A weights file, or a checkpoint, and the size of the photos its network was trained on.
 
     ``image_size`` is ``None`` where nothing beside the file tells; the file's own metadata may.
     """
@@ -33,7 +33,7 @@ def find_weights(path: Path) -> FoundWeights:
     """Return the file that ``path`` stands for.
 
     Args:
-        path: a weight file; a checkpoint; or a run folder, where ``weights.h5`` (the best by
+        path: a weights file; a checkpoint; or a run folder, where ``weights.h5`` (the best by
             validation) is taken, or before there is one the newest finished checkpoint. Where there
             is none of these, a name in ``FETCHED`` stands for its file in ``weights/`` beside it:
             paths may have been made absolute on the way here.
@@ -47,7 +47,7 @@ def find_weights(path: Path) -> FoundWeights:
     if path.name in FETCHED and not _is_run_folder(path):
         return FoundWeights(_fetched_file(path), None)
     if not path.is_dir():
-        raise UsageError(f"{path}: no such weight file or run folder")
+        raise UsageError(f"{path}: no such weights file or run folder")
     config_path = path / "config.yaml"
     image_size = load_config(config_path).data.image_size if config_path.is_file() else None
     best = path / "weights.h5"
@@ -76,8 +76,8 @@ def _fetched_file(path: Path) -> Path:
         here = file.parent.absolute() == _FETCHED_FOLDER.absolute()
         folder = "" if here else f" --out {shlex.quote(str(file.parent))}"
         raise UsageError(
-            f"{path}: is no weight file or run folder, and the network of that name is not at "
-            f"{file}. Once, where there is internet: pconv-hpc fetch-weights "
+            f"{path}: neither a weights file nor a run folder, and the network of that name is not "
+            f"at {file}. Once, where there is internet: pconv-hpc fetch-weights "
             f"pconv_{path.name}{folder}"
         )
     return file

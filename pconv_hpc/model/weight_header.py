@@ -1,4 +1,4 @@
-"""What a weight file or a checkpoint says of itself; read before a backend of Keras is loaded."""
+"""What a weights file or a checkpoint says of itself; read before a backend of Keras is loaded."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ FORMAT_VERSION = 1
 
 
 def check_weights(path: Path) -> None:
-    """Raise ``UsageError`` unless ``path`` stands for a weight file that describes a network.
+    """Raise ``UsageError`` unless ``path`` stands for a weights file that describes a network.
 
     Args:
         path: see ``find_weights``.

@@ -1,4 +1,4 @@
-"""Writes weight files; needs no backend of Keras. ``weights.py`` describes and reads them."""
+"""Writes weights files; needs no backend of Keras. ``weights.py`` describes and reads them."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def write_weight_file(
     dtype: Literal["float32", "float16"] = "float32",
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network's numbers to a weight file, atomically.
+    """Write a network's numbers to a weights file, atomically.
 
     Args:
         path: file to write or replace.

@@ -107,7 +107,7 @@ def save_weights(
     dtype: Literal["float32", "float16"] = "float32",
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network to a weight file, atomically.
+    """Write a network to a weights file, atomically.
 
     Args:
         path: file to write or replace.
@@ -126,7 +126,7 @@ def save_weights(
 def load_model(
     path: Path, *, dtype: str = "float32"
 ) -> tuple[PConvUNet, ModelConfig, dict[str, Any]]:
-    """Build the network a weight file or a checkpoint describes, with its weights.
+    """Build the network a weights file or a checkpoint describes, with its weights.
 
     Args:
         path: what ``save_weights`` wrote, or a training checkpoint.
@@ -145,7 +145,7 @@ def load_model(
 
 
 def load_initial_weights(model: PConvUNet, config: ModelConfig, path: Path) -> None:
-    """Give an existing network the weights of a weight file or checkpoint, to train on from there.
+    """Give an existing network the weights of a weights file or checkpoint, to train on from there.
 
     Raises:
         UsageError: as ``load_model``, or the file's network is not the one of ``config``.
@@ -171,7 +171,7 @@ def _read_weights(path: Path) -> tuple[ModelConfig, dict[str, Any], dict[str, np
         if count_parameters(config) * _SMALLEST_ITEM_BYTES > path.stat().st_size:
             raise UsageError(
                 f"{path}: describes a network of {count_parameters(config):,} parameters and is "
-                "too small to hold them; damaged or not whole"
+                "too small to hold them; damaged or incomplete"
             )
         metadata = read_json_attribute(file, "metadata") if "metadata" in file.attrs else {}
         return config, metadata, read_arrays(file, "model")

@@ -125,7 +125,7 @@ def fetch(
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{out_dir}: cannot be made ({error.strerror}); expected a folder for the weights: "
+            f"{out_dir}: cannot be created ({error.strerror}); expected a folder for the weights: "
             "choose another by --out, or check your permission"
         ) from error
     path = out_dir / file.name
@@ -200,7 +200,7 @@ def _check(path: Path, file: WeightsFile, recorded: str | None) -> str:
         problems.append(f"SHA-256 {found}, at the first download it was {recorded}")
     if problems:
         raise PconvError(
-            f"{path}: not the file it should be: {'; '.join(problems)}. It may be damaged, or a "
+            f"{path}: not the expected file: {'; '.join(problems)}. It may be damaged, or a "
             "proxy's error page, or not what its name says: remove it and fetch it again"
         )
     return found

@@ -20,10 +20,11 @@ class CheckedReader:
     """The images of a pack, none of which was damaged when it was first read.
 
     A disk, a copy or a file system that changes bits would otherwise go into the training unseen.
-    The check costs about as much as copying an image, once in the life of a process.
+    The check costs about as much as copying an image, once per process.
 
-    With ``skip`` the next undamaged image of the pack stands in for a damaged one, and a warning
-    names both. Which one follows from the pack alone, so all ranks and later starts do the same.
+    With ``skip`` the next undamaged image of the pack is used in a damaged one's place, and a
+    warning names both. Which one follows from the pack alone, so all ranks and later starts do the
+    same.
 
     Args:
         reader: the pack; it stays open as long as this is used, and belongs to the caller.
@@ -68,12 +69,12 @@ class CheckedReader:
             if self._on_damage == "stop":
                 raise UsageError(
                     f"{self._describe(index)} is damaged: its CRC-32 is not the one it was packed "
-                    "with. Delete the shard named here and run pconv-hpc pack again, which makes "
-                    "it anew, or train on the rest with data.on_damage=skip"
+                    "with. Delete the shard named here and run pconv-hpc pack again to rebuild it, "
+                    "or train on the rest with data.on_damage=skip"
                 )
             self._stand_ins[index] = self._find_stand_in(index)
             _LOG.warning(
-                "%s is damaged; %r stands in for it (data.on_damage is skip)",
+                "%s is damaged; %r is used in its place (data.on_damage is skip)",
                 self._describe(index),
                 self._reader.key(self._stand_ins[index]),
             )

@@ -160,7 +160,7 @@ def _finish(
         raise PconvError(
             f"{len(rejected)} of {num_photos} photos could not be read, more than --max-rejected "
             f"{max_rejected:g} allows. {rejected_path} lists them; the first is {key}: {reason}. "
-            "To go on without them run again with a larger --max-rejected: finished shards are "
+            "To leave them out, run again with a larger --max-rejected: finished shards are "
             "kept. To repair them, pack the repaired photos into another folder"
         )
     entries = tuple(shard.entry for shard in shards)

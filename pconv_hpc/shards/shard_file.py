@@ -282,7 +282,7 @@ class ShardReader(Closing):
     def verify_shard(self, number: int) -> Iterator[str]:
         """Check one shard's SHA-256, then the CRC-32 of its images; yield what is wrong.
 
-        The SHA-256 comes first, because a damaged file may keep the HDF5 library busy for ever.
+        The SHA-256 comes first, because a damaged file may keep the HDF5 library busy forever.
         """
         entry = self._index.shards[number]
         path = self._path(entry)
@@ -314,12 +314,12 @@ class ShardReader(Closing):
         except OSError as error:
             raise UsageError(
                 f"{path}: cannot read this shard ({error.strerror}), which {self._index_path} "
-                "names; run pconv-hpc pack again to make it anew"
+                "names; run pconv-hpc pack again to rebuild it"
             ) from error
         if found != entry.bytes:
             raise UsageError(
                 f"{path}: {found} bytes, but {self._index_path} says {entry.bytes}; it is "
-                "truncated or of another pack: delete it and run pconv-hpc pack again"
+                "truncated or from another pack: delete it and run pconv-hpc pack again"
             )
 
     def _by_shard(self, indices: np.ndarray) -> Iterator[tuple[int, Any, np.ndarray]]:

@@ -92,7 +92,7 @@ class ShardPacker:
 
         Args:
             numbers: of shards whose files exist.
-            known: SHA-256 by file name, where an index of this pack tells it.
+            known: SHA-256 by file name, where an index of this pack has it.
         """
         kept, damaged = [], []
         for number in self._bar(numbers, "checking finished shards", "shard"):

@@ -59,7 +59,7 @@ def stage_pack(
 def _finish(folder: Path, index: ShardIndex, index_path: Path) -> Path:
     wrong = [shard.file for shard in index.shards if _size(folder / shard.file) != shard.bytes]
     if wrong:
-        raise PconvError(f"{folder}: {wrong[0]} is not of the size that {index_path} says")
+        raise PconvError(f"{folder}: {wrong[0]} has not the size that {index_path} says")
     atomic.write_bytes(folder / INDEX_NAME, index_path.read_bytes())
     return folder / INDEX_NAME
 
@@ -71,7 +71,7 @@ def _copy(source: Path, target: Path, num_bytes: int) -> None:
             if _size(temporary) != num_bytes:
                 raise PconvError(
                     f"{source}: {_size(source)} bytes, but its index says {num_bytes}; "
-                    "pconv-hpc inspect --verify says more"
+                    "pconv-hpc inspect --verify shows what is damaged"
                 )
     except OSError as error:
         raise PconvError(f"{source}: cannot be copied to {target} ({error.strerror})") from error

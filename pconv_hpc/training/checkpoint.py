@@ -64,7 +64,7 @@ class CheckpointStore:
         return self._thread is not None and self._thread.is_alive()
 
     def annotate(self, step: int, description: Mapping[str, Any]) -> None:
-        """Describe an existing checkpoint anew; its arrays stay, for they follow from the step."""
+        """Replace a checkpoint's description; its arrays stay, for they follow from the step."""
         self.wait()
         old = json.loads(self._paths(step)[1].read_bytes())
         write_description(self._directory, step, old["sha256"], description)
@@ -94,8 +94,8 @@ class CheckpointStore:
         if self._error:
             error, self._error = self._error, None
             raise PconvError(
-                f"{self._directory}: the checkpoint could not be written ({error}). The ones "
-                "before are untouched: make room or mend the disk, then pconv-hpc resume"
+                f"{self._directory}: the checkpoint could not be written ({error}). Earlier "
+                "ones are intact: free some space or repair the disk, then run pconv-hpc resume"
             ) from error
 
     def _write_catching(self, step: int, arrays: Arrays, description: dict[str, Any]) -> None:
@@ -153,13 +153,13 @@ class CheckpointStore:
             problem = verify(checkpoint)
             if problem is None:
                 return checkpoint, read_checkpoint(checkpoint.path)
-            _LOG.warning("%s; falling back to the checkpoint before it", problem)
+            _LOG.warning("%s; falling back to the previous checkpoint", problem)
             damaged.append(problem)
             self._set_aside(checkpoint, "damaged")
         if damaged or (damaged := set_aside_before(self._directory)):
             raise PconvError(
                 f"{self._directory}: no usable checkpoint is left ({'; '.join(damaged)}). Copy one "
-                "back from a backup, start a new run, or delete this folder to begin this one again"
+                "back from a backup, start a new run, or delete this folder to start this one over"
             )
         return None
 
@@ -176,5 +176,5 @@ def read_checkpoint(path: Path) -> dict[str, dict[str, np.ndarray]]:
             raise UsageError(f"{path}: not a training checkpoint of this program")
         arrays = {group: read_arrays(file, group) for group in file}
     if not arrays.get("model"):
-        raise UsageError(f"{path}: a training checkpoint without a network; is it whole?")
+        raise UsageError(f"{path}: a training checkpoint without a network; is it incomplete?")
     return arrays

@@ -108,7 +108,7 @@ def visible_gpu_index(num_visible: int, local_rank: int) -> int:
     if local_rank >= num_visible:
         raise UsageError(
             f"local rank {local_rank} finds {num_visible} GPUs on its node: there are more ranks "
-            "than GPUs. Ask for one task a GPU: --ntasks-per-node equal to the GPUs in --gres"
+            "than GPUs. Ask for one task per GPU: --ntasks-per-node equal to the GPUs in --gres"
         )
     return local_rank
 

@@ -73,7 +73,7 @@ class TrainingLoop:
         self._last_saved = self.progress.step
         self._last_save_time = time.monotonic()
         if self.progress.step >= self.total_steps and self._validated():
-            _LOG.info("trained to the end already: nothing left to do")
+            _LOG.info("already trained to the end; nothing to do")
             return
         unread: StepResult | None = None
         self._validate_if_due()
@@ -109,10 +109,10 @@ class TrainingLoop:
 
     def _fail_not_finite(self, where: str, step: int, loss: float) -> NoReturn:
         self.store.wait()
-        kept = f"The last checkpoint, after step {self._last_saved}, is good and kept"
+        kept = f"The last checkpoint, after step {self._last_saved}, is intact"
         raise PconvError(
             f"step {step}: the {where} loss is not finite ({loss}). "
-            f"{kept if self._last_saved else 'Nothing is saved yet'}. A lower "
+            f"{kept if self._last_saved else 'No checkpoint was saved yet'}. A lower "
             "optimizer.learning_rate or a longer optimizer.warmup_steps helps; continue with "
             f"pconv-hpc resume {self.folder.path} --set …"
         )

@@ -28,7 +28,7 @@ class MetricsTable:
             until = f"{rows[-1].get('step', step):.0f}"
             aside = self._path.with_suffix(f".until_{until}{self._path.suffix}")
             self._path.rename(aside)
-            _LOG.info("%s: what it told until here is kept in %s", self._path, aside.name)
+            _LOG.info("%s: its rows so far are kept in %s", self._path, aside.name)
             rows = []
         kept = [list(map(_compact, row.values())) for row in rows if row["step"] <= step]
         atomic.write_csv(self._path, self._columns, kept)

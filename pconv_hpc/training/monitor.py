@@ -1,4 +1,4 @@
-"""What a run tells while it goes: progress bar, log, metrics.csv, TensorBoard and curves.png."""
+"""What a run shows while it trains: progress bar, log, metrics.csv, TensorBoard and curves.png."""
 
 import logging
 import sys

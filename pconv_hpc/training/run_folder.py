@@ -130,7 +130,7 @@ def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
     """Return the keys that change when a run goes on with ``new``; any may before its first save.
 
     Raises:
-        UsageError: a key changes that a run must keep for its whole life.
+        UsageError: a key changes that must stay the same during a run.
     """
     old = folder.load_config()
     changed = changed_keys(old, new)
@@ -143,8 +143,8 @@ def check_continuation(folder: RunFolder, new: RunConfig) -> list[str]:
         fixed.append("train.precision")  # only float16 has a loss scale, which is saved
     if fixed and folder.has_saved:
         raise UsageError(
-            f"{folder.path}: a run keeps {', '.join(fixed)} for its whole life, so that it "
-            "continues on exactly the next sample. Leave them as they were, or start a new run "
+            f"{folder.path}: {', '.join(fixed)} cannot change during a run, which continues on "
+            "exactly the next sample. Leave them as they were, or start a new run "
             "from these weights: pconv-hpc train CONFIG --run-dir NEW "
             f"--set train.initial_weights={folder.path}"
         )

@@ -59,7 +59,7 @@ def read_run_status(run_dir: Path) -> RunStatus:
     step = checkpoint.step if checkpoint else 0
     return RunStatus(
         path=folder.path,
-        status=state.status or "never began",
+        status=state.status or "not started",
         reason=state.reason,
         step=step,
         total_steps=state.total_steps,
@@ -73,8 +73,8 @@ def describe(status: RunStatus) -> str:
     """Return the lines a person wants to read before continuing a run."""
     said = status.status
     if said == "running":
-        said = "running, or ended without a word (killed, node lost)"
-    without = "none is usable: it will not start" if status.damaged else "none: starts over"
+        said = "running, or exited without recording a status (killed, node lost)"
+    without = "none is usable; it will not start" if status.damaged else "none: starts over"
     lines = [
         f"run         {status.path}",
         f"status      {said}",

@@ -20,7 +20,7 @@ Tensors = list[tf.Tensor]
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step says of itself, equal on every rank; tensors, so that nobody waits for them.
+    """The result of one step, equal on every rank; tensors, so that nobody waits for them.
 
     ``status`` is float32 (3,): how many ranks were asked to stop, wanted a checkpoint, and saw a
     loss that is not finite. ``parts`` is float32 (len(part_names),): the loss and its parts,
@@ -97,7 +97,7 @@ class TrainingStep:
     def __call__(self, batch: Batch, *, stop: bool, save: bool) -> StepResult:
         """Train on this rank's part of a global batch; every rank must call it for the same step.
 
-        ``stop`` and ``save`` are this rank's wishes; the result tells every rank whether any had
+        ``stop`` and ``save`` are this rank's requests; the result tells every rank whether any had
         them. Returns before the device is done; reading a tensor of the result waits.
         """
         status, parts = self._step(
@@ -136,13 +136,13 @@ class TrainingStep:
         return gradients, losses
 
     def _run(
-        self, images: tf.Tensor, masks: tf.Tensor, wishes: tf.Tensor
+        self, images: tf.Tensor, masks: tf.Tensor, requests: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         gradients, losses = self._local_gradients(images, masks)
         gradients = self._ranks.sum_gradients(gradients, compression=self._compression)
         self._optimizer.apply(gradients, self._model.trainable_variables)
         broken = tf.cast(~tf.math.is_finite(losses[0]), tf.float32)
-        status = tf.concat([wishes, [broken]], axis=0)
+        status = tf.concat([requests, [broken]], axis=0)
         share = tf.cast(tf.shape(images)[0], tf.float32) / self._global_batch_size
         statistics = [v.value * share for v in self._moving_statistics]
         status, losses, *statistics = self._ranks.sum([status, losses, *statistics], name="state")

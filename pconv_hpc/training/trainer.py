@@ -250,7 +250,7 @@ def _claim_folder(folder: RunFolder, config: RunConfig) -> None:
     if folder.exists:
         changed = check_continuation(folder, config)
         if changed:
-            _LOG.info("continuing with changed %s", ", ".join(changed))
+            _LOG.info("continuing with changed settings: %s", ", ".join(changed))
         if not folder.has_saved and redraws_masks(changed):
             remove_drawn_banks(folder.masks_dir)
     if not folder.has_saved:
@@ -265,7 +265,7 @@ def _failures_explained(folder: RunFolder) -> Iterator[None]:
     except OSError as error:
         raise PconvError(
             f"{folder.path}: a file could not be read or written ({error}). The last checkpoint is "
-            "untouched: make room, mend the disk or its permissions, then continue with "
+            "intact: free some space, or repair the disk or its permissions, then continue with "
             f"pconv-hpc resume {folder.path}"
         ) from error
     except tf.errors.OpError as error:

@@ -1,6 +1,6 @@
 """An end for ranks that wait for one that will never answer: frozen, or on a host that is gone.
 
-Horovod's own limit covers ranks that are alive and late. When a whole process stands still, or its
+Horovod's own limit covers ranks that are alive and late. When a whole process hangs, or its
 host vanishes without closing its connections, the others wait inside MPI, where nothing ends them
 before the job's time limit.
 """
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def stall_limit(environment: Mapping[str, str]) -> float:
-    """Return how many seconds ranks may wait for each other; 0 means for ever, as for Horovod.
+    """Return how many seconds ranks may wait for each other; 0 means forever, as for Horovod.
 
     Raises:
         UsageError: the variable holds no such number.
@@ -87,8 +87,8 @@ class Watchdog(Closing):
             allowed = 1 if self._items > 1 else _FIRST_STEP_FACTOR
             if idle_ticks >= allowed * _TICKS:
                 _LOG.error(
-                    "no step was finished for %.0f s: another rank stands still or its host is "
-                    "gone, or a file system does not answer. Ended; the last checkpoint is good, "
+                    "no step was finished for %.0f s: another rank hangs, its host is gone, or a "
+                    "file system does not answer. Exiting; the last checkpoint is intact, "
                     "continue with pconv-hpc resume (%s changes the limit, 0 turns it off)",
                     allowed * self._limit_seconds,
                     LIMIT_VARIABLE,

@@ -62,7 +62,7 @@ class PackedPhotos:
 
 
 class FolderPhotos:
-    """Photos of a folder tree, drawn by lot; see ``Photos``.
+    """A random sample of the photos of a folder tree; see ``Photos``.
 
     Args:
         folder: what holds them.

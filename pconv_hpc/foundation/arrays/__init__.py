@@ -1,1 +1,1 @@
-"""Arrays in HDF5 and npz files that nobody vouches for, and in memory."""
+"""Arrays in untrusted HDF5 and npz files, and in memory."""

@@ -125,7 +125,7 @@ def get_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     if not isinstance(node, h5py.Dataset):
         raise UsageError(f"{filename}: {name!r} is a group, expected a dataset")
     if node.external or node.is_virtual:
-        raise UsageError(f"{filename}: the data of {name!r} lie in another file; refused")
+        raise UsageError(f"{filename}: the data of {name!r} are in another file; refused")
     return node
 
 
@@ -145,7 +145,7 @@ def get_contiguous_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
         )
     if not is_contiguous:
         raise UsageError(
-            f"{filename}: {name!r} does not lie in it in one piece; damaged? Make or copy it again"
+            f"{filename}: {name!r} is not stored in one piece; damaged? Make or copy it again"
         )
     return dataset
 

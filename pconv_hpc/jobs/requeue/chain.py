@@ -1,8 +1,8 @@
-"""The chain of starts that one run is: whether the next one is worth its price.
+"""The chain of starts of one run: whether another start is worth its cost.
 
 A job that is requeued, or that submits its successor, continues a chain. Each start is noted in
-``starts.jsonl`` in the run's folder before any work, so that starts which ended without a word (a
-lost node, a kill) count too.
+``starts.jsonl`` in the run's folder before any work, so that those which exited without recording a
+status (a lost node, a kill) count too.
 """
 
 import contextlib
@@ -54,9 +54,9 @@ def append_start(path: Path, start: Start) -> None:
 
 
 def count_fruitless(starts: Sequence[Start], *, chain: str, progress: int) -> int:
-    """Return how many of the chain's last starts in a row brought nothing: all is at ``progress``.
+    """Return how many of the chain's last starts in a row made none: it is still ``progress``.
 
-    A job that a person submitted begins a chain of its own: they may have mended something.
+    A job that a person submitted begins a chain of its own: they may have fixed something.
     """
     count = 0
     for start in reversed(starts):

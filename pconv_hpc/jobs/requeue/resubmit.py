@@ -49,11 +49,11 @@ def continuation_line(
     return sbatch_line(site, sbatch_command(script, arguments, options={**options, **given}))
 
 
-def require_nobody_at_work(run_dir: Path) -> None:
+def require_unlocked(run_dir: Path) -> None:
     """Raise ``UsageError`` where a job or a process trains the run, or waits for its turn to."""
     holder = living_holder(run_dir)
     if holder is not None:
-        raise UsageError(f"{run_dir}: {holder.describe()} is at work here already")
+        raise UsageError(f"{run_dir}: already locked by {holder.describe()}")
     starts = read_starts(run_dir / STARTS_NAME)
     if starts and job_state(starts[-1].job_id) == "PENDING":
         raise UsageError(
@@ -89,7 +89,7 @@ def submit(line: str, site: Path) -> str:
     job_id = answer.stdout.strip().rpartition("\n")[2].partition(";")[0]
     if not job_id.isdecimal():
         raise PconvError(
-            f"sbatch answered {answer.stdout.strip()!r}; expected the number of a job. Look "
-            "whether it is in the queue (squeue --me) before you submit again"
+            f"sbatch answered {answer.stdout.strip()!r}; expected a job number. Check "
+            "whether the job is in the queue (squeue --me) before you submit again"
         )
     return job_id

@@ -31,7 +31,8 @@ def main() -> None:
         except (PconvError, OSError) as error:
             print(f"{node}: {error}; reading {index} in place", flush=True)
         else:
-            print(f"{node}: {index} is {f'at {copy}' if copy else 'too large here'}", flush=True)
+            where = f"copied to {copy}" if copy else "too large for this node, read in place"
+            print(f"{node}: {index}: {where}", flush=True)
 
 
 if __name__ == "__main__":

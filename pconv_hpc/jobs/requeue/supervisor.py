@@ -104,7 +104,7 @@ class Supervisor:
             yield lock
 
     def _note_start(self) -> int:
-        """Note this start; return how many starts before it, in a row, brought nothing."""
+        """Note this start; return how many starts in a row before it made no progress."""
         path = self._work.folder / STARTS_NAME
         progress = self._work.progress()
         fruitless = count_fruitless(read_starts(path), chain=self._chain, progress=progress)
@@ -151,7 +151,7 @@ class Supervisor:
         try:
             record = job_record(self._job.job_id, patient=True) or {}
         except SlurmSilentError as error:
-            self._say(f"{error}; taking the job for one that goes on")
+            self._say(f"{error}; assuming that the job goes on")
             return self._launch.is_cancelled
         if record.get("Reason") == "TimeLimit":
             return False
@@ -206,7 +206,7 @@ class Supervisor:
         answer = submit_successor(command, {**self._environment, CHAIN_VARIABLE: self._chain})
         if answer.returncode != 0:
             raise PconvError(
-                f"the work must go on, but neither requeue nor sbatch is allowed: "
+                f"the work should continue, but neither requeue nor sbatch is allowed: "
                 f"{answer.stderr.strip()}. Submit it by hand with pconv-hpc resume, or the same "
                 "sbatch command as before"
             )

@@ -191,6 +191,6 @@ class HarvestWork(Work):
 def _require_mpi(what: str, job: JobEnvironment, launcher: str) -> None:
     if launcher == "gloo" and job.num_tasks > 1:
         raise UsageError(
-            f"{what} shares its work over MPI, which LAUNCHER=gloo does without: submit with "
+            f"{what} on several ranks needs MPI, and LAUNCHER=gloo has none: submit with "
             "--nodes=1 --ntasks-per-node=1, or use LAUNCHER=srun-pmix or mpirun"
         )

@@ -48,8 +48,8 @@ def load_as_data(path: Path) -> Any:
         import torch
     except ImportError as error:
         raise PconvError(
-            f"{path}: reading it takes PyTorch, which is not installed here. Run this command "
-            "where it is (make install PROFILE=erase); what it makes can be copied and needs none"
+            f"{path}: reading it needs PyTorch, which is not installed here. Run this command "
+            "where it is (make install PROFILE=erase); its result can be copied and needs none"
         ) from error
     _refuse_what_unpacks_to_more(path)
     try:

@@ -1,4 +1,4 @@
-"""A file of another project in, a weight file of this one out."""
+"""A file of another project in, a weights file of this one out."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from pconv_hpc.model.weight_writer import write_weight_file
 
 
 def import_weights(path: Path, out: Path, *, image_size: int) -> Converted:
-    """Convert ``path`` to the weight file ``out``, replaced if it is there; return what it is.
+    """Convert ``path`` to the weights file ``out``, replaced if it is there; return what it is.
 
     Args:
         path: a .pth file of a project in ``layouts.LAYOUTS``.
         out: where to write.
-        image_size: side of the squares it was trained on, pixels; kept in the weight file.
+        image_size: side of the squares it was trained on, pixels; kept in the weights file.
 
     Raises:
         UsageError: ``path`` is missing, damaged, holds code, or the weights of another network, or

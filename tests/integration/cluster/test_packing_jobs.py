@@ -55,5 +55,5 @@ def test_packing_without_mpi_is_refused_where_it_would_repeat_all_work(
 
     (record,) = slurm_cluster.wait(job, "FAILED")
     assert record["ExitCode"] == "2:0"
-    assert "packing shares its work over MPI" in (tmp_path / f"pconv-pack-{job}.out").read_text()
+    assert "packing on several ranks needs MPI" in (tmp_path / f"pconv-pack-{job}.out").read_text()
     assert not (tmp_path / "packed set").exists()

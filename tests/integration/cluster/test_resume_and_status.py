@@ -130,7 +130,7 @@ def test_status_tells_what_slurm_and_the_folder_know(
     assert "  last error: the loss is not finite" in table.splitlines()
     assert "  last error: disk full" in table.splitlines()
     broken, quiet, waits = json.loads(call(slurm_cluster, "status.py", "--json", cwd=tmp_path))
-    assert quiet["status"] == "ended without a word"
+    assert quiet["status"] == "exited without recording a status"
     assert (waits["slurm"], waits["job_id"], waits["requeues"]) == ("PENDING", job, 1)
     assert (broken["slurm"], broken["step"], broken["total_steps"]) == (None, 20, 50)
     assert broken["images_per_second"] == 64

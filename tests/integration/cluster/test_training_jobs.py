@@ -118,7 +118,7 @@ def test_a_cancelled_run_saves_is_not_requeued_and_keeps_others_out_while_it_las
     second = folder.submit(slurm_cluster, name="cancelled")
     (refused,) = slurm_cluster.wait(second, "FAILED")
     assert refused["ExitCode"] == "2:0"
-    assert f"Slurm job {job}" in folder.log(second)
+    assert f"locked by job {job}" in folder.log(second)
     assert len(starts_of(run)) == 1
 
     slurm_cluster.run("scancel", str(job))

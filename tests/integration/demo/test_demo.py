@@ -52,7 +52,7 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
         assert (after[hole] != before[hole]).any()
 
     (out_dir / "made_by_pconv_demo").unlink()
-    with pytest.raises(UsageError, match="something else than a demonstration"):
+    with pytest.raises(UsageError, match="other files than a demonstration's"):
         run_demo(out_dir, num_ranks=1, steps_per_epoch=1)
     assert report.is_file()
 

@@ -53,7 +53,7 @@ def test_a_changed_bit_stops_all_ranks_with_the_name_of_the_photo(
 def test_a_changed_bit_can_be_passed_by(damaged: Path, run_tool: RunTool, tmp_path: Path) -> None:
     skip = ("--set", "data.on_damage=skip")
     done = run_tool("tools/train.py", damaged, "--run-dir", tmp_path / "run", *skip)
-    assert "image 'crop_8' is damaged; 'crop_10' stands in for it" in done.stderr
+    assert "image 'crop_8' is damaged; 'crop_10' is used in its place" in done.stderr
     assert RunFolder(tmp_path / "run").read_state().status == "finished"
 
 

@@ -51,7 +51,7 @@ def test_kills_and_a_rank_that_stands_still_cost_steps_but_never_the_run(
     with monkeypatch.context() as patched:
         patched.setenv("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", str(STALL_SECONDS))
         assert run_with_event(run_tool, saving_often, folder.path, 2, **stand_still) == 75
-    assert "no step was finished for 20 s: another rank stands still" in folder.log_path.read_text()
+    assert "no step was finished for 20 s: another rank hangs" in folder.log_path.read_text()
     run_tool("tools/resume.py", folder.path, "--ranks", 2)
     assert_same_run(folder, references[2])
 
@@ -107,7 +107,7 @@ def test_a_second_start_is_refused_and_a_folder_that_turns_read_only_stops_the_f
     with paused_run(saving_often, folder.path, at_step=8) as run:
         second = run_tool(TRAIN, saving_often, "--run-dir", folder.path, expect=(2,))
         assert f"process {run.process.pid}" in second.stderr
-        assert "is at work here" in second.stderr
+        assert "locked by process" in second.stderr
         before = saved_step(folder)
         folders = [folder.path, *(p for p in folder.path.rglob("*") if p.is_dir())]
         for path in folders:

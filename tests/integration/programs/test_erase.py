@@ -143,7 +143,7 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
     ("arguments", "message"),
     [
         (("none.png",), "none.png: no such file or folder"),
-        (("a.png", "--weights", "nowhere.h5"), "nowhere.h5: no such weight file"),
+        (("a.png", "--weights", "nowhere.h5"), "nowhere.h5: no such weights file"),
         (("a.png", "--weights", "w", "--context", "0"), "context must be between"),
         (("a.png", "--working-size", "4", "--all"), "working_size must be between 8 and 4096"),
         (("a.png", "--weights", "t.csv", "--all"), "t.csv: not a readable HDF5 file"),

@@ -105,7 +105,7 @@ def test_without_lpips_it_says_how_to_get_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("photos", "--weights", "none.h5"), "none.h5: no such weight file or run folder"),
+        (("photos", "--weights", "none.h5"), "none.h5: no such weights file or run folder"),
         (("none",), "none: no such folder or file"),
         (("photos", "--baselines", "best"), "invalid choice: 'best'"),
         (("photos", "--size", "0"), "0 is not at least 1"),

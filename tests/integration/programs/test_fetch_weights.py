@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path, out):
     (tmp_path / "link").symlink_to("nowhere/at/all")
     done = run_tool("vgg16", "--out", tmp_path / out, "--url", "https://localhost:1/x")
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(f"error: {tmp_path / out}: cannot be made (")
+    assert done.stderr.startswith(f"error: {tmp_path / out}: cannot be created (")
     assert "Traceback" not in done.stderr
 
 

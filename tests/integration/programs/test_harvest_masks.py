@@ -147,7 +147,7 @@ def test_signals_and_kills_cost_no_more_than_blocks_that_were_begun(tmp_path: Pa
         time.sleep(0.02)
     busy = harvest(photos, out, *NETWORK)
     assert busy.returncode == 2
-    assert "is at work here" in busy.stderr
+    assert "locked by process" in busy.stderr
     process.send_signal(signal.SIGUSR2)  # what Slurm sends before the walltime
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 75, errors

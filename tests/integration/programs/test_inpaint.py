@@ -144,7 +144,7 @@ def test_dry_run_shows_pairs_and_writes_nothing(tmp_path: Path, inpaint: Inpaint
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--weights", "nowhere.h5"), "no such weight file or run folder"),
+        (("--weights", "nowhere.h5"), "no such weights file or run folder"),
         (("--weights", __file__), "not a readable HDF5 file"),
         (("--context", "0.5", "--weights", "x"), "context must be between 1 and 100"),
         (("--strategy", "magic"), "invalid choice"),

@@ -75,7 +75,7 @@ def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         (("--style", "objects"), "--style objects needs --objects-from"),
-        (("--style", "boxes", "--objects-from", tmp_path), "--objects-from is of no use"),
+        (("--style", "boxes", "--objects-from", tmp_path), "--objects-from has no effect"),
         (("--style", "objects", "--objects-from", tmp_path / "empty"), "holds no PNG"),
         (("--size", "3"), "expected 16 to 8192 pixels"),
         (("--seed", "-1"), "seed -1: expected"),

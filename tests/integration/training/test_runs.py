@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
     assert "step 6 of 12" in shown
     assert newest.path.exists(), "a dry run changes nothing"
     done = run_tool(RESUME, run_dir, "--local")
-    assert "falling back to the checkpoint before it" in done.stderr
+    assert "falling back to the previous checkpoint" in done.stderr
     assert_same_run(RunFolder(run_dir), references[1])
 
 
@@ -184,7 +184,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     before = [c.step for c in list_checkpoints(run_dir / "checkpoints")]
     done = run_tool(RESUME, run_dir, "--local", *huge, expect=(1,))
     assert f"step {before[-1] + 1}: the training loss is not finite" in done.stderr
-    assert f"after step {before[-1]}, is good and kept" in done.stderr
+    assert f"after step {before[-1]}, is intact" in done.stderr
     assert [c.step for c in list_checkpoints(run_dir / "checkpoints")] == before
     assert RunFolder(run_dir).read_state().status == "failed"
     back = [word.replace("1e+39", "1") for word in huge]
@@ -200,7 +200,7 @@ def test_a_network_that_validation_finds_useless_is_not_gone_on_with(
     events.write_text(json.dumps({"useless_network": True}))
     done = run_tool(*(WITH_EVENTS, events, config_path, "--run-dir", run_dir), ranks=2, expect=(1,))
     assert "step 6: the validation loss is not finite (inf)" in done.stderr
-    assert "after step 4, is good and kept" in done.stderr
+    assert "after step 4, is intact" in done.stderr
     done = run_tool(RESUME, run_dir, "--local")
     assert "continuing after step 4" in done.stderr
     rows = table_without_speed(references[1].validation_metrics_path)
@@ -219,7 +219,7 @@ def test_what_a_run_must_keep_cannot_be_changed_half_way(
         "--dry-run",
         expect=(2,),
     )
-    assert "a run keeps train.global_batch_size for its whole life" in done.stderr
+    assert "train.global_batch_size cannot change during a run" in done.stderr
     done = run_tool(RESUME, references[1].path, "--local", "--set", "train.epochs=3", "--dry-run")
     assert "changes     train.epochs" in done.stdout
 

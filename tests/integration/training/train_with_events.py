@@ -52,7 +52,7 @@ hash_file = atomic.sha256_of
 measure = Validator.measure
 
 
-def step_with_events(self: TrainingStep, batch: Any, **wishes: bool) -> Any:
+def step_with_events(self: TrainingStep, batch: Any, **requests: bool) -> Any:
     if "record" in EVENTS:
         with open(Path(EVENTS["record"]) / f"rank{my_rank()}.jsonl", "a") as stream:
             stream.write(json.dumps([batch.step, batch.samples.tolist()]) + "\n")
@@ -62,8 +62,8 @@ def step_with_events(self: TrainingStep, batch: Any, **wishes: bool) -> Any:
         threading.Timer(EVENTS["after_seconds"], send).start()
     elif due and is_mine():
         send()
-        wishes["stop"] = wishes["stop"] or EVENTS["signal"] not in ("SIGKILL", "SIGSTOP")
-    return call_step(self, batch, **wishes)
+        requests["stop"] = requests["stop"] or EVENTS["signal"] not in ("SIGKILL", "SIGSTOP")
+    return call_step(self, batch, **requests)
 
 
 def loop_with_record(self: TrainingLoop, batches: Any) -> None:

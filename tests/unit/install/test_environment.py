@@ -105,6 +105,6 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path: Path) -> None:
 def test_the_environment_this_runs_in_is_never_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = Environment(Path(sys.prefix))
     monkeypatch.setattr(Environment, "is_usable", lambda self: False)
-    with pytest.raises(PconvError, match="damaged, and it is what this runs in"):
+    with pytest.raises(PconvError, match="damaged, and this runs in it"):
         environment.create(Logged(environment.path / "logs"))
     assert environment.python.exists()

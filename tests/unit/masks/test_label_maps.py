@@ -150,8 +150,8 @@ def png_promising(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no PNG image"),
-        (b"GIF89a" + bytes(100), "no PNG image"),
+        (b"", "not a PNG image"),
+        (b"GIF89a" + bytes(100), "not a PNG image"),
         (png_promising(100, 100), "damaged PNG"),
         (png_promising(9_000, 9_000), "9000 x 9000 pixels, expected at most"),
         (png_promising(60_000, 60_000), "scale it down"),
@@ -175,5 +175,5 @@ def test_a_truncated_mask_is_refused(tmp_path: Path) -> None:
 
 def test_a_jpeg_named_png_is_refused(tmp_path: Path) -> None:
     draw_disk().save(tmp_path / "mask.png", format="JPEG")
-    with pytest.raises(UsageError, match="no PNG image"):
+    with pytest.raises(UsageError, match="not a PNG image"):
         read_labels(tmp_path / "mask.png")

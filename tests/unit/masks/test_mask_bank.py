@@ -175,7 +175,7 @@ def test_verify_finds_a_changed_bit(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[offset + 11] ^= 0x10
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="checksum is wrong"):
+    with pytest.raises(UsageError, match="checksum does not match"):
         MaskBank(path).verify()
 
 
@@ -238,12 +238,18 @@ BITS_SHAPE = (24, SIZE, 5)
         (replace("bits", data=np.zeros((0, SIZE, 5), "u1")), "at least one mask"),
         (replace("bits", data=np.zeros((24, 5), "u1")), "'bits' is uint8"),
         (replace("bits", data=np.zeros(BITS_SHAPE, "f4")), "'bits' is float32"),
-        (replace("bits", shape=BITS_SHAPE, dtype="u1", chunks=True), "'bits' does not lie in it"),
+        (
+            replace("bits", shape=BITS_SHAPE, dtype="u1", chunks=True),
+            "'bits' is not stored in one piece",
+        ),
         (
             replace("bits", shape=BITS_SHAPE, dtype="u1"),
-            "'bits' does not lie in it",
+            "'bits' is not stored in one piece",
         ),  # never written
-        (replace("bins", data=np.zeros(24, "u1"), chunks=(24,)), "'bins' does not lie in it"),
+        (
+            replace("bins", data=np.zeros(24, "u1"), chunks=(24,)),
+            "'bins' is not stored in one piece",
+        ),
         (replace("bins", data=np.zeros(23, "u1")), "'bins' is uint8"),
         (replace("hole_ratios", data=np.zeros(24)), "'hole_ratios' is float64"),
         (fill("hole_ratios", 0.0), "hole ratios outside"),

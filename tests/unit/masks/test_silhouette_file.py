@@ -144,9 +144,9 @@ HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [
     (set_attribute("recipe", "{"), "its recipe is not valid JSON"),
     (set_attribute("recipe", "[" * 100_000), "its recipe is not valid JSON|unable to"),
     (external, "'counts' is a link to elsewhere; refused"),
-    (external_storage, "'counts' lie in another file; refused"),
-    (never_written, "'counts' does not lie in it in one piece"),
-    (bomb, "'scores' does not lie in it in one piece"),
+    (external_storage, "'counts' are in another file; refused"),
+    (never_written, "'counts' is not stored in one piece"),
+    (bomb, "'scores' is not stored in one piece"),
     (replaced("counts", np.zeros((3, 3), np.uint32)), r"'counts' is uint32 \(3, 3\)"),
     (replaced("counts", np.zeros(9)), "'counts' is float64"),
     (replaced("sizes", np.ones((3, 2), np.uint16)), r"'sizes' is uint16 \(3, 2\), expected"),
@@ -155,7 +155,7 @@ HOSTILE: list[tuple[Callable[[h5py.File], None], str]] = [
     (replaced("sizes", np.ones((2, 2), np.uint16)), "more run lengths than pixels"),
     (replaced("ends", np.array([5, 2**62])), "'ends' does not fit 'counts'"),
     (replaced("ends", np.array([-(2**63), 2**63 - 1])), "'ends' does not fit 'counts'"),
-    (replaced("ends", np.zeros((0,), np.int64)), "does not lie in it|0 silhouettes"),
+    (replaced("ends", np.zeros((0,), np.int64)), "is not stored in one piece|0 silhouettes"),
     (replaced("classes", np.array([0, 2], np.uint16)), "classes without a name"),
     (replaced("class_names", np.zeros(2, np.int64)), "'class_names' is int64"),
     (replaced("photos", np.array([b"a"])), "expected 2 texts"),
@@ -182,7 +182,7 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     for index in (0, 1):
         with pytest.raises(UsageError, match=f"silhouette {index}: run lengths of"):
             file.shape(index)
-    with pytest.raises(UsageError, match="its checksum is wrong"):
+    with pytest.raises(UsageError, match="its checksum does not match"):
         file.verify()
     whole = write_drawn(tmp_path / "whole.h5").read_bytes()
     (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])

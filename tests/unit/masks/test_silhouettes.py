@@ -37,7 +37,7 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none of its 1 PNGs has an object"):
         Silhouettes.from_folder(tmp_path, seed=0)
     (tmp_path / "black.png").write_bytes(b"junk")
-    with pytest.raises(UsageError, match=r"black\.png: no PNG image"):
+    with pytest.raises(UsageError, match=r"black\.png: not a PNG image"):
         Silhouettes.from_folder(tmp_path, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""The file that a weight file's or a run folder's name stands for."""
+"""The file that a weights file's or a run folder's name stands for."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_a_run_folder_stands_for_its_best_weights_else_its_newest_checkpoint(
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no such weight file or run folder$"):
+    with pytest.raises(UsageError, match=r"no such weights file or run folder$"):
         find_weights(tmp_path / "none")
     add_checkpoint(tmp_path, 5, finished=False)
     with pytest.raises(UsageError, match="nor a finished checkpoint"):
@@ -57,7 +57,7 @@ def test_nothing_to_find(tmp_path: Path) -> None:
 
 def test_fetched_networks_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"^places2: is no .* not at weights/pconv_pl") as caught:
+    with pytest.raises(UsageError, match=r"^places2: neither .* not at weights/pconv_pl") as caught:
         find_weights(Path("places2"))
     assert str(caught.value).endswith("pconv-hpc fetch-weights pconv_places2")
     with pytest.raises(UsageError, match=r"fetch-weights pconv_celeba --out '?a b/weights"):

@@ -33,5 +33,5 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "torn.h5", "w") as file:
         file.attrs["format"], file.attrs["format_version"] = "pconv_hpc weights", 1
         file.attrs["model_config"] = "{"
-    with pytest.raises(UsageError, match="'model_config' is not JSON"):
+    with pytest.raises(UsageError, match="'model_config' is not valid JSON"):
         check_weights(tmp_path / "torn.h5")

@@ -95,7 +95,7 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(server, wanted, tmp_path, ch
 
 def test_what_is_there_already_is_checked_too(server, wanted, tmp_path):
     (tmp_path / "model.h5").write_bytes(DATA[:-1] + b"x")
-    with pytest.raises(PconvError, match="not the file it should be"):
+    with pytest.raises(PconvError, match="not the expected file"):
         get(server, wanted, tmp_path)
     assert server.requests == []
 

@@ -1,4 +1,4 @@
-"""Images that are checked when they are first read: what is damaged, and what stands in for it."""
+"""Images that are checked when first read: which are damaged, and what is used in their place."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_skip_puts_the_next_undamaged_image_in_its_place_and_says_so_once(
                 checked.image_views(np.arange(8)), images[[0, 1, 3, 3, 4, 5, 0, 0]]
             )
     assert len(caplog.records) == 3
-    assert "'klasse/ä6.png' is damaged; 'klasse/ä0.png' stands in for it" in caplog.text
+    assert "'klasse/ä6.png' is damaged; 'klasse/ä0.png' is used in its place" in caplog.text
 
 
 def test_a_pack_without_an_undamaged_image_cannot_be_read(tmp_path: Path) -> None:

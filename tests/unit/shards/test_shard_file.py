@@ -155,7 +155,7 @@ def write_h5(path: Path, images: object, keys: object = None, **options: object)
         ({"images": np.zeros((4, SIZE + 1, SIZE, 3), np.uint8)}, "of shape"),
         ({"images": make_images(4), "keys": np.array([b"k"])}, "'keys'"),
         ({"images": make_images(4), "keys": np.zeros(4)}, "'keys'"),
-        ({"images": make_images(4), "chunks": True}, "'images' does not lie in it"),
+        ({"images": make_images(4), "chunks": True}, "'images' is not stored in one piece"),
         ({"images": make_images(3), "keys": np.array([b"k"] * 3)}, "holds 3 images"),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_column_that_could_unfold_to_any_size_is_refused(tmp_path: Path, name:
         column = file[name][()]
         del file[name]
         file.create_dataset(name, data=column, chunks=(4,), maxshape=(None,), compression="gzip")
-    with pytest.raises(UsageError, match=rf"train-0\.h5: '{name}' does not lie in it in one piece"):
+    with pytest.raises(UsageError, match=rf"train-0\.h5: '{name}' is not stored in one piece"):
         read_rejected(path) if name.startswith("rejected") else map_shard(path)
 
 

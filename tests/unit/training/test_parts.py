@@ -134,19 +134,19 @@ def test_a_run_may_train_longer_but_not_on_other_batches(tmp_path: Path) -> None
     folder = saved_run(tmp_path, old)
     assert check_continuation(folder, longer) == ["train.epochs"]
     other = dataclasses.replace(old, train=TrainConfig(global_batch_size=17, seed=3))
-    with pytest.raises(UsageError, match=r"keeps train\.global_batch_size, train\.seed"):
+    with pytest.raises(UsageError, match=r"train\.global_batch_size, train\.seed"):
         check_continuation(folder, other)
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("masks.boxes=1", r"keeps masks\.boxes"),  # the bank is drawn
-        ("masks.num_masks=7", r"keeps masks\.num_masks"),
+        ("masks.boxes=1", r"masks\.boxes"),  # the bank is drawn
+        ("masks.num_masks=7", r"masks\.num_masks"),
         ("masks.objects_from=/moved/objects.h5", ""),  # drawn from already
-        ("train.precision=float16", r"keeps train\.precision"),
+        ("train.precision=float16", r"train\.precision"),
         ("train.precision=bfloat16", ""),
-        ("train.freeze_encoder_batch_norm=true", r"keeps train\.freeze_encoder_batch_norm"),
+        ("train.freeze_encoder_batch_norm=true", r"train\.freeze_encoder_batch_norm"),
     ],
 )
 def test_what_saved_variables_depend_on_stays(tmp_path: Path, override: str, message: str) -> None:
@@ -182,15 +182,15 @@ def test_the_status_of_a_run_that_never_saved(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.save_config(RunConfig())
     status = read_run_status(tmp_path)
-    assert (status.step, status.checkpoint, status.status) == (0, None, "never began")
+    assert (status.step, status.checkpoint, status.status) == (0, None, "not started")
     folder.write_state("running", step=3, total_steps=10, reason="")
-    assert "ended without a word" in describe(read_run_status(tmp_path))
+    assert "exited without recording a status" in describe(read_run_status(tmp_path))
     folder.state_path.write_text("{ torn")
-    assert read_run_status(tmp_path).status == "never began"
+    assert read_run_status(tmp_path).status == "not started"
 
 
 def test_weights_are_found_in_files_and_run_folders(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such weight file or run folder"):
+    with pytest.raises(UsageError, match="no such weights file or run folder"):
         find_weights(tmp_path / "missing")
     with pytest.raises(UsageError, match=r"neither weights\.h5 nor a finished checkpoint"):
         find_weights(tmp_path)

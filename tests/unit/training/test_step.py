@@ -114,7 +114,7 @@ def test_compiled_steps_compute_the_same() -> None:
     np.testing.assert_allclose(compiled[-1].parts, plain[-1].parts, rtol=1e-4)
 
 
-def test_wishes_and_broken_losses_are_reported() -> None:
+def test_requests_and_broken_losses_are_reported() -> None:
     config = config_of()
     model = build_pconv_unet(config.model)
     optimizer = build_optimizer(

@@ -28,7 +28,7 @@ def test_a_process_that_waits_too_long_ends_as_one_that_can_be_continued(
     with Watchdog(0.2, end=ends):
         assert ends.came.wait(300)
     assert ends.codes == [75]
-    assert "another rank stands still" in caplog.text
+    assert "another rank hangs" in caplog.text
     assert "pconv-hpc resume" in caplog.text
 
 

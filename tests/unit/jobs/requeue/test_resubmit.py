@@ -37,5 +37,5 @@ def test_an_answer_that_names_no_job_is_told(slurm: FakeSlurm, tmp_path: Path) -
     slurm.answer()
     site = tmp_path / "site.sh"
     site.touch()
-    with pytest.raises(PconvError, match="sbatch answered 'hello'; expected the number of a job"):
+    with pytest.raises(PconvError, match="sbatch answered 'hello'; expected a job number"):
         submit("echo hello", site)

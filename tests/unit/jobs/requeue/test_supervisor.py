@@ -56,7 +56,7 @@ def test_a_controller_that_does_not_answer_at_the_end_is_asked_again(
     assert slurm.calls()[-1] == "scontrol requeue 9"
     said = capfd.readouterr().out
     assert "stopped in time after progress (0 → 1)" in said
-    assert ("taking the job for one that goes on" in said) == for_ever
+    assert ("assuming that the job goes on" in said) == for_ever
 
 
 def test_without_any_answer_it_says_how_to_go_on(slurm: FakeSlurm, tmp_path: Path) -> None:
