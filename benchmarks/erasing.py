@@ -9,9 +9,9 @@ from benchmarks.photos import write_mixed_photos
 from pconv_hpc.foundation.config import ModelConfig
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.inpainting.batches import erase_all
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.inpainter import load_inpainter
 from pconv_hpc.inpainting.pairs import pair_files
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.model.weights import save_weights
 from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo

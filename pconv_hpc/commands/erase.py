@@ -13,11 +13,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.jobs.erase_array.folder_plan import FolderPlan, plan_new, plan_rest
@@ -25,20 +25,16 @@ from pconv_hpc.jobs.erase_array.status import read_erase_status
 from pconv_hpc.jobs.erase_array.status_text import describe_status
 from pconv_hpc.jobs.erase_array.submission import like_the_last
 from pconv_hpc.jobs.requeue.resubmit import should_submit, site_file
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
 from pconv_hpc.options.erase import (
     SBATCH_OPTIONS,
-    EraseOptions,
     add_erase_options,
     erase_settings,
     refuse_given,
 )
-from pconv_hpc.options.given_options import parse_noting_given
-from pconv_hpc.options.inpaint import fill_settings_of
+from pconv_hpc.options.from_settings import settings_of
 from pconv_hpc.options.sbatch import sbatch_options_of
-from pconv_hpc.options.segment import selection_of
 
 _EXAMPLES = """\
   # show what is in a photo, and ask which of it to erase
@@ -71,34 +67,32 @@ def main() -> int:
         nargs="?",
         help="result (default: NAME_erased beside the photo); for a folder, a new folder",
     )
-    options = add_erase_options(parser)
-    arguments, given = parse_noting_given(parser, options.recorded)
+    for_photo, for_folder = add_erase_options(parser)
+    arguments = parser.parse_args()
     is_tar = arguments.images.suffix.lower() == ".tar"
     if arguments.images.is_file() and not is_tar:
-        refuse_given(options.folder, arguments, "a folder, and this is one photo")
-        return _erase_photo(options, arguments)
+        refuse_given(for_folder, arguments, "a folder, and this is one photo")
+        return _erase_photo(arguments)
     if not arguments.images.exists():
         raise UsageError(f"{arguments.images}: no such file or folder")
-    refuse_given(options.photo, arguments, "one photo, and this is a folder")
+    refuse_given(for_photo, arguments, "one photo, and this is a folder")
     if arguments.out is None:
         raise UsageError("expected FOLDER OUT: name a folder for the results")
-    return _erase_folder(options, arguments, given)
+    return _erase_folder(arguments)
 
 
-def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
-    fill_settings_of(arguments)  # to fail now if they cannot be
-    check_weights(arguments.weights or SHIPPED_WEIGHTS)  # to fail now, not when objects are found
+def _erase_photo(arguments: argparse.Namespace) -> int:
+    settings = settings_of(arguments, EraseSettings())
+    check_weights(settings.inpaint.weights)  # before objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(
             photo=arguments.images,
             output=output,
             folder=arguments.work or Path(temporary),
-            segment_options=options.segment_words(arguments),
-            inpaint_options=options.inpaint_words(arguments),
-            max_pixels=arguments.max_pixels,
+            settings=settings,
         )
-        if arguments.choices is not None or not selection_of(arguments).is_empty:
+        if settings.segment.selects:
             erase_selected(work, _say)
         else:
             erase_answered(
@@ -106,8 +100,6 @@ def _erase_photo(options: EraseOptions, arguments: argparse.Namespace) -> int:
                 ask=input,
                 say=_say,
                 show=_open_picture if arguments.show else lambda path: None,
-                shape=arguments.mask,
-                dilation=arguments.dilate,
                 is_patient=sys.stdin.isatty(),
             )
     return EXIT_DONE
@@ -125,16 +117,14 @@ def _open_picture(path: Path) -> None:
         print(f"--show: {program} cannot be run ({error.strerror})", file=sys.stderr)
 
 
-def _erase_folder(
-    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
-) -> int:
+def _erase_folder(arguments: argparse.Namespace) -> int:
     sbatch_options = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if "array" in sbatch_options:
         raise UsageError("--sbatch array=…: --tasks and --max-running say that")
     here = arguments.local or not should_submit(os.environ)
     if here:
         _refuse_options_of_jobs(sbatch_options, arguments)
-    plan = _plan(options, arguments, given)
+    plan = _plan(arguments)
     submission = like_the_last(
         plan.out,
         plan.to_do,
@@ -165,13 +155,11 @@ def _refuse_options_of_jobs(sbatch_options: dict[str, str], arguments: argparse.
         )
 
 
-def _plan(
-    options: EraseOptions, arguments: argparse.Namespace, given: Collection[str]
-) -> FolderPlan:
+def _plan(arguments: argparse.Namespace) -> FolderPlan:
     """Return the plan for a new folder, or for what is left of one."""
     has_manifest = (arguments.out / MANIFEST_NAME).exists()
     manifest = read_manifest(arguments.out) if has_manifest else None
-    settings = erase_settings(options, arguments, given, manifest.settings if manifest else None)
+    settings = erase_settings(arguments, manifest.settings if manifest else None)
     if manifest is None:
         return plan_new(arguments.images, arguments.out, settings, arguments.tasks)
     rest = read_erase_status(arguments.out).rerun

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from pconv_hpc.cluster.folder_lock import FolderLock
+from pconv_hpc.erasing.settings import Resources
 from pconv_hpc.foundation.disk_space import writing
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.launchers import local_position
@@ -31,9 +32,9 @@ from pconv_hpc.harvest.photos import HarvestPhotos, choose_photos, open_photos
 from pconv_hpc.masks.silhouette_file import SilhouetteFile
 from pconv_hpc.masks.silhouette_report import TILE_SIZE, class_table, silhouette_tiles
 from pconv_hpc.options import cli
-from pconv_hpc.options.files import add_max_pixels_option, add_threads_option
-from pconv_hpc.options.segment import add_network_options
+from pconv_hpc.options.from_settings import add_setting_options, settings_of
 from pconv_hpc.photos.contact_sheet import save_contact_sheet
+from pconv_hpc.segmentation.settings import DetectorSettings
 
 _EXAMPLES = """\
   # the weights of Mask R-CNN, once
@@ -109,7 +110,8 @@ def _parse() -> argparse.Namespace:
         help="if more are found, a random sample is kept",
     )
 
-    add_network_options(parser)
+    add_setting_options(parser, DetectorSettings)
+    add_setting_options(parser, Resources, stage="segment")
 
     work = parser.add_argument_group("work")
     work.add_argument(
@@ -122,11 +124,12 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="PHOTOS is the folder OUT/instances of pconv-hpc segment; no network runs",
     )
-    add_threads_option(work, "threads that read photos and trace outlines")
-    add_max_pixels_option(work)
     work.add_argument("--contact-sheet", type=Path, metavar="PNG", help="also draw some of them")
     work.add_argument("--dry-run", action="store_true", help="only show what would be done")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.network = settings_of(arguments, DetectorSettings())
+    arguments.resources = settings_of(arguments, Resources())
+    return arguments
 
 
 def _open(
@@ -136,7 +139,7 @@ def _open(
         arguments.photos,
         Parts(arguments.out).folder,
         world,
-        max_pixels=arguments.max_pixels,
+        max_pixels=arguments.resources.max_pixels,
         save_index=stop is not None,
         should_stop=lambda: stop is not None and stop.is_set,
     )
@@ -189,11 +192,11 @@ def _find(
 
     local_rank, _ = local_position(os.environ, world.rank, world.size)
     segmenter = Segmenter(
-        arguments.config,
-        arguments.checkpoint,
-        arguments.device or device_of_rank(local_rank),
+        arguments.network.config,
+        arguments.network.checkpoint,
+        arguments.resources.device or device_of_rank(local_rank),
         min_score=wish.criteria.min_score,
-        batch_size=arguments.batch_size,
+        batch_size=arguments.resources.segment_batch_size,
     )
     return harvest(
         photos,
@@ -201,7 +204,7 @@ def _find(
         wish,
         arguments.out,
         world=world,
-        num_threads=arguments.threads,
+        num_threads=arguments.resources.threads,
         should_stop=lambda: stop.is_set,
     )
 

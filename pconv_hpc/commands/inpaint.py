@@ -9,25 +9,22 @@ interrupted batch.
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pconv_hpc.erasing.folder.stage_ledger import StageLedger
-from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from pconv_hpc.erasing.settings import EraseSettings, Resources
+from pconv_hpc.erasing.stage_loop import follow
+from pconv_hpc.foundation.errors import EXIT_DONE
 from pconv_hpc.foundation.stop_request import StopRequest
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.pairs import Pairing, pair_files
-from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.inpainting.photo_task import Result
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
-from pconv_hpc.options.files import (
-    add_list_and_ledger_options,
-    add_max_pixels_option,
-    add_threads_option,
-)
-from pconv_hpc.options.inpaint import add_filling_options, add_weights_option, fill_settings_of
+from pconv_hpc.options.from_settings import add_setting_options
+from pconv_hpc.options.stage import add_stage_options, stage_settings
 from pconv_hpc.segmentation.photo_places import read_list
 
 _EXAMPLES = """\
@@ -46,7 +43,7 @@ _SHOWN = 5  # paths named of a long list
 def main() -> int:
     """Parse, pair the files, erase."""
     arguments = _parse()
-    settings = fill_settings_of(arguments)
+    settings = stage_settings(arguments)
     only = read_list(arguments.files_from, arguments.images) if arguments.files_from else None
     pairing = pair_files(arguments.images, arguments.masks, arguments.out, only)
     _describe(pairing)
@@ -57,10 +54,8 @@ def main() -> int:
     if not pairing.jobs:
         print("none of these photos has a mask: nothing to erase")
         return EXIT_DONE
-    weights = arguments.weights or SHIPPED_WEIGHTS
-    check_weights(weights)  # to fail now, not when TensorFlow has taken its seconds
-    with StopRequest() as stop:
-        return _erase(arguments, weights, settings, pairing, stop)
+    check_weights(settings.inpaint.weights)  # before TensorFlow takes its seconds
+    return _erase(arguments, settings, pairing)
 
 
 def _parse() -> argparse.Namespace:
@@ -72,15 +67,9 @@ def _parse() -> argparse.Namespace:
         type=Path,
         help="folder for the results; for one photo, also a file name with the photo's suffix",
     )
-    add_weights_option(parser)
-    add_filling_options(parser)
-    add_list_and_ledger_options(parser)
-    add_threads_option(parser, "photos in memory at once")
-    add_max_pixels_option(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="only show which mask belongs to which photo"
-    )
+    add_setting_options(parser, InpaintSettings)
+    add_setting_options(parser, Resources, stage="inpaint")
+    add_stage_options(parser, dry_run="only show which mask belongs to which photo")
     return parser.parse_args()
 
 
@@ -95,54 +84,41 @@ def _describe(pairing: Pairing) -> None:
             print(f"{len(paths)} {what}: {names}{more}", file=sys.stderr)
 
 
-def _erase(
-    arguments: argparse.Namespace,
-    weights: Path,
-    settings: FillSettings,
-    pairing: Pairing,
-    stop: StopRequest,
-) -> int:
+def _erase(arguments: argparse.Namespace, settings: EraseSettings, pairing: Pairing) -> int:
     from pconv_hpc.inpainting.batches import erase_all
     from pconv_hpc.inpainting.inpainter import load_inpainter  # slow to import: TensorFlow
 
+    fill, resources = settings.inpaint, settings.resources
     inpainter = load_inpainter(
-        weights,
-        settings=settings,
-        working_size=arguments.working_size,
-        batch_size=arguments.batch_size,
-        precision=arguments.precision,
+        fill.weights,
+        settings=fill,
+        batch_size=resources.inpaint_batch_size,
+        precision=fill.precision,
     )
-    counts = Counter[str]()
-    ledger = StageLedger(arguments.ledger, "inpaint", arguments.images)
-    with ledger, tqdm(total=len(pairing.jobs), unit="photo") as bar:
-        for result in erase_all(
+    with (
+        StopRequest() as stop,
+        StageLedger(arguments.ledger, "inpaint", arguments.images) as ledger,
+    ):
+
+        def note(result: Result) -> None:
+            photo = ledger.name(result.job.photo)
+            if result.status == "failed":
+                ledger.failed(photo, result.reason)
+            else:
+                ledger.erased(photo)
+            for text in result.notes:
+                tqdm.write(f"{result.job.photo}: {text}", file=sys.stderr)
+
+        results = erase_all(
             pairing.jobs,
             inpainter,
-            num_threads=arguments.threads,
+            num_threads=resources.threads,
             overwrite=arguments.overwrite,
-            max_pixels=arguments.max_pixels,
+            max_pixels=resources.max_pixels,
             should_stop=lambda: stop.is_set,
             on_begin=lambda job: ledger.begin(ledger.name(job.photo)),
-        ):
-            counts[result.status] += 1
-            bar.update()
-            if result.status != "failed":
-                ledger.erased(ledger.name(result.job.photo))
-            else:
-                ledger.failed(ledger.name(result.job.photo), result.reason)
-                bar.write(f"failed: {result.reason}", file=sys.stderr)
-            for note in result.notes:
-                bar.write(f"{result.job.photo}: {note}", file=sys.stderr)
-    print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
-    unfinished = len(pairing.jobs) - counts.total()
-    if unfinished:
-        print(
-            f"stopped by {stop.signal_name} with {unfinished} photos to go; run the same command "
-            "again to continue",
-            file=sys.stderr,
         )
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if counts["failed"] else EXIT_DONE
+        return follow(results, len(pairing.jobs), stop, note)
 
 
 if __name__ == "__main__":

@@ -10,28 +10,19 @@ reuses the instances found before, without running the network.
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pconv_hpc.erasing.folder.stage_ledger import StageLedger
-from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
+from pconv_hpc.erasing.settings import Resources
+from pconv_hpc.erasing.stage_loop import follow
+from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
 from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.options import cli
-from pconv_hpc.options.files import (
-    add_list_and_ledger_options,
-    add_max_pixels_option,
-    add_threads_option,
-)
-from pconv_hpc.options.segment import (
-    add_mask_options,
-    add_network_options,
-    add_selection_options,
-    selection_of,
-)
+from pconv_hpc.options.from_settings import add_setting_options
+from pconv_hpc.options.stage import add_stage_options, stage_settings
 from pconv_hpc.segmentation.choices import Choices, read_choices, refuse_unknown
 from pconv_hpc.segmentation.photo_places import Places, find_photos, places, read_list
+from pconv_hpc.segmentation.settings import SegmentSettings
 
 _EXAMPLES = """\
   # the weights of Mask R-CNN, once
@@ -60,15 +51,17 @@ _EXAMPLES = """\
 def main() -> int:
     """Parse, find the photos, segment them."""
     arguments = _parse()
-    general = selection_of(arguments)
-    per_image = read_choices(arguments.choices, general) if arguments.choices else {}
-    photos = _photos(arguments, set(per_image))
+    every = stage_settings(arguments)
+    settings = every.segment
+    general = settings.selection
+    per_image = read_choices(settings.choices, general) if settings.choices else {}
+    photos = _photos(arguments, settings.choices, set(per_image))
     if arguments.dry_run:
         for photo in photos:
             print(photo.photo)
         print(f"{len(photos)} photos", file=sys.stderr)
         return EXIT_DONE
-    return _segment(arguments, photos, Choices(general, per_image))
+    return _segment(arguments, settings, every.resources, photos, Choices(general, per_image))
 
 
 def _parse() -> argparse.Namespace:
@@ -76,19 +69,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("images", type=Path, help="photo, or folder of photos")
     parser.add_argument("out", type=Path, help="folder for the results")
 
-    add_network_options(parser)
-    add_selection_options(parser)
-    add_mask_options(parser)
-    work = parser.add_argument_group("work")
-    add_list_and_ledger_options(work)
-    add_threads_option(work, "threads that read and write files")
-    add_max_pixels_option(work)
-    work.add_argument("--overwrite", action="store_true", help="replace existing results")
-    work.add_argument("--dry-run", action="store_true", help="only list the photos")
+    add_setting_options(parser, SegmentSettings)
+    add_setting_options(parser, Resources, stage="segment")
+    add_stage_options(parser, dry_run="only list the photos")
     return parser.parse_args()
 
 
-def _photos(arguments: argparse.Namespace, chosen: set[str]) -> list[Places]:
+def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str]) -> list[Places]:
     """Return the photos to work on; every photo of the table of choices must be there."""
     if arguments.out.is_file():
         raise UsageError(f"{arguments.out}: is a file; expected a folder for the results")
@@ -99,69 +86,67 @@ def _photos(arguments: argparse.Namespace, chosen: set[str]) -> list[Places]:
         unknown = chosen - set(images)
         if arguments.images.is_file():  # the table may be one for the whole folder
             unknown = {image for image in unknown if not (folder / image).is_file()}
-        refuse_unknown(arguments.choices, unknown, folder)
+        if table is not None:
+            refuse_unknown(table, unknown, folder)
     return [places(folder, image, arguments.out) for image in images]
 
 
-def _segment(arguments: argparse.Namespace, photos: list[Places], choices: Choices) -> int:
-    from pconv_hpc.segmentation.batches import Wish, segment_all
+def _segment(
+    arguments: argparse.Namespace,
+    settings: SegmentSettings,
+    resources: Resources,
+    photos: list[Places],
+    choices: Choices,
+) -> int:
+    from pconv_hpc.segmentation.batches import Result, Wish, segment_all
     from pconv_hpc.segmentation.segmenter import (  # slow to import: PyTorch
         DEFAULT_MIN_SCORE,
         Segmenter,
     )
 
-    counts = Counter[str]()
     num_selected = 0
     with (
         StopRequest() as stop,
         StageLedger(arguments.ledger, "segment", arguments.images) as ledger,
     ):
         segmenter = Segmenter(
-            arguments.config,
-            arguments.checkpoint,
-            arguments.device,
-            min_score=min(DEFAULT_MIN_SCORE, arguments.min_score),
-            batch_size=arguments.batch_size,
+            settings.config,
+            settings.checkpoint,
+            resources.device,
+            min_score=min(DEFAULT_MIN_SCORE, settings.min_score),
+            batch_size=resources.segment_batch_size,
         )
         wish = Wish(
             choices=choices.checked(segmenter.classes),
-            shape=arguments.mask,
-            dilation=arguments.dilate,
-            with_overlay=arguments.overlay,
+            shape=settings.mask,
+            dilation=settings.dilate,
+            with_overlay=settings.overlay,
             overwrite=arguments.overwrite,
-            max_pixels=arguments.max_pixels,
+            max_pixels=resources.max_pixels,
         )
-        with tqdm(total=len(photos), unit="photo") as bar:
-            for result in segment_all(
-                photos,
-                segmenter,
-                wish,
-                num_threads=arguments.threads,
-                should_stop=lambda: stop.is_set,
-                on_begin=ledger.begin,
-            ):
-                counts[result.status] += 1
-                num_selected += result.num_selected > 0
-                bar.update()
-                if result.status != "failed":
-                    ledger.found(result.image, result.classes)
-                else:
-                    ledger.failed(result.image, result.reason)
-                    bar.write(f"failed: {result.reason}", file=sys.stderr)
-    print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
-    if choices.per_image or not choices.general.is_empty:
+
+        def note(result: Result) -> None:
+            nonlocal num_selected
+            num_selected += result.num_selected > 0
+            if result.status == "failed":
+                ledger.failed(result.image, result.reason)
+            else:
+                ledger.found(result.image, result.classes)
+
+        results = segment_all(
+            photos,
+            segmenter,
+            wish,
+            num_threads=resources.threads,
+            should_stop=lambda: stop.is_set,
+            on_begin=ledger.begin,
+        )
+        exit_code = follow(results, len(photos), stop, note)
+    if settings.selects:
         print(f"something was selected in {num_selected} photos: {arguments.out / 'masks'}")
     else:
-        print("nothing was to be selected, so no masks; --help tells how")
-    unfinished = len(photos) - counts.total()
-    if unfinished:
-        print(
-            f"stopped by {stop.signal_name} with {unfinished} photos to go; run the same command "
-            "again to continue",
-            file=sys.stderr,
-        )
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if counts["failed"] else EXIT_DONE
+        print("no selection was given, so no masks were written; see --help")
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.erasing.stage_process import run_stage
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.foundation.launchers import program_command
-from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
-from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
+from pconv_hpc.masks.mask_growing import mask_pixels
+from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.result_path import result_path
 from pconv_hpc.segmentation.answers import answered_instances, describe_instances
 from pconv_hpc.segmentation.instances import PhotoInstances, read_instances
@@ -39,8 +40,8 @@ def output_path(photo: Path, out: Path | None, *, overwrite: bool) -> Path:
     else:
         output = result_path(photo, out)
     if output.exists() and (output.samefile(photo) or not overwrite):
-        hint = "name another" if output.samefile(photo) else "add --overwrite, or name another"
-        raise UsageError(f"{output}: is there already; {hint}")
+        hint = "" if output.samefile(photo) else "pass --overwrite or "
+        raise UsageError(f"{output}: already exists; {hint}choose another name")
     return output
 
 
@@ -52,17 +53,13 @@ class OnePhoto:
         photo: its file.
         output: where the result goes.
         folder: for what lies between the two: instances, mask, overlay, logs.
-        segment_options: of ``pconv-hpc segment``, with what to select if that is known.
-        inpaint_options: of ``pconv-hpc inpaint``, with ``--weights``.
-        max_pixels: larger photos are refused before they are decoded.
+        settings: what is done to it, with what to select if that is known.
     """
 
     photo: Path
     output: Path
     folder: Path
-    segment_options: Sequence[str]
-    inpaint_options: Sequence[str]
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    settings: EraseSettings
 
     @property
     def places(self) -> Places:
@@ -77,7 +74,7 @@ class OnePhoto:
         """
         program = [*program_command("segment"), str(self.photo.absolute())]
         folder = str((self.folder / "found").absolute())
-        command = [*program, folder, "--overlay", *self.segment_options]
+        command = [*program, folder, "--overlay", self.settings.word]
         run_stage(command, self.folder / "segment.log")
         return read_instances(self.places.instances)
 
@@ -89,28 +86,21 @@ class OnePhoto:
         """
         program = [*program_command("inpaint"), str(self.photo.absolute())]
         files = [str(self.places.mask.absolute()), str(self.output.absolute())]
-        command = [*program, *files, "--overwrite", *self.inpaint_options]
+        command = [*program, *files, "--overwrite", self.settings.word]
         run_stage(command, self.folder / "inpaint.log")
 
-    def mark(
-        self,
-        found: PhotoInstances,
-        selected: Collection[int],
-        *,
-        shape: MaskShape,
-        dilation: int | None,
-    ) -> None:
+    def mark(self, found: PhotoInstances, selected: Collection[int]) -> None:
         """Write the mask of the selected instances, and the overlay with them outlined in red."""
         mask = mask_pixels(
             found.instances,
             selected,
             height=found.height,
             width=found.width,
-            shape=shape,
-            dilation=dilation,
+            shape=self.settings.segment.mask,
+            dilation=self.settings.segment.dilate,
         )
         _save(self.places.mask, mask)
-        image = decode_rgb(self.photo, max_pixels=self.max_pixels)
+        image = decode_rgb(self.photo, max_pixels=self.settings.resources.max_pixels)
         _save(self.places.overlay, draw_overlay(image, found.instances, selected))
 
 
@@ -120,7 +110,7 @@ def _save(path: Path, pixels: np.ndarray) -> None:
 
 
 def erase_selected(work: OnePhoto, say: Callable[[str], None]) -> None:
-    """Erase what ``work.segment_options`` select.
+    """Erase what ``work.settings`` select.
 
     Raises:
         UsageError: they select nothing in this photo.
@@ -141,8 +131,6 @@ def erase_answered(
     ask: Callable[[str], str],
     say: Callable[[str], None],
     show: Callable[[Path], None],
-    shape: MaskShape,
-    dilation: int | None,
     is_patient: bool,
 ) -> None:
     """Show what is in a photo, ask what to erase, erase that, and ask again.
@@ -154,8 +142,6 @@ def erase_answered(
         ask: returns the answer to a prompt; raises EOFError where there is none.
         say: tells a person.
         show: opens a picture.
-        shape: of the mask.
-        dilation: of the mask, pixels; ``None``: by the size of each object.
         is_patient: whether somebody is there who can give another answer to a wrong one.
 
     Raises:
@@ -179,7 +165,7 @@ def erase_answered(
             continue
         chosen |= set(meant)
         say(f"to erase: {_names(found, sorted(chosen))}")
-        work.mark(found, chosen, shape=shape, dilation=dilation)
+        work.mark(found, chosen)
         work.erase()
         say(f"written: {work.output}")
     if not chosen:

@@ -15,7 +15,7 @@ import yaml
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.errors import require as _require
 from pconv_hpc.foundation.model_config import ModelConfig as ModelConfig
-from pconv_hpc.foundation.typed_values import build
+from pconv_hpc.foundation.typed_values import build, to_mapping
 from pconv_hpc.foundation.yaml_files import parse_yaml, read_yaml
 
 
@@ -188,13 +188,7 @@ def config_from_mapping(mapping: Any) -> RunConfig:
 
 def config_to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration (or a section) as plain dictionaries, lists, numbers and text."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return list(value) if isinstance(value, tuple) else value
-
-    return {key: plain(value) for key, value in dataclasses.asdict(config).items()}
+    return to_mapping(config)
 
 
 def config_to_yaml(config: RunConfig) -> str:

@@ -58,7 +58,9 @@ def _describe(annotation: Any) -> str:
     if origin in _UNIONS:
         return " or ".join("null" if a is type(None) else _describe(a) for a in arguments)
     if origin is tuple:
-        return f"a list of {_NAMES.get(arguments[0], ('', 'keys and values'))[1]}"
+        inner = "lists" if typing.get_origin(arguments[0]) is tuple else "keys and values"
+        count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        return f"a list of {count}{_NAMES.get(arguments[0], ('', inner))[1]}"
     if origin is dict:
         return "keys and values"
     return _NAMES[annotation][0]
@@ -71,7 +73,7 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
         value: null, a truth value, a number, text, a list or a mapping.
         annotation: ``bool``, ``int`` (below 2^63 either way), ``float`` (finite; whole numbers and
             text such as 2e-4 too), ``str``, ``Path``, a ``Literal``, a dataclass, ``Any``; or
-            ``tuple[X, ...]``, ``dict[str, X]``, ``X | None`` of these.
+            ``tuple[X, ...]``, ``tuple[X, X]``, ``dict[str, X]``, ``X | None`` of these.
         where: the key the value stands at, for errors.
 
     Raises:
@@ -93,7 +95,10 @@ def convert(value: Any, annotation: Any, where: str) -> Any:
     if origin is Literal and isinstance(value, str) and value in arguments:
         return value
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(convert(v, arguments[0], f"{where}[{i}]") for i, v in enumerate(value))
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            items = zip(value, kinds, strict=True)
+            return tuple(convert(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(items))
     if origin is dict and isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
         return {key: convert(v, arguments[1], f"{where}.{key}") for key, v in value.items()}
     if annotation is bool and isinstance(value, bool):
@@ -162,3 +167,19 @@ def build(cls: type[T], mapping: Any, where: str, *, prefix: str | None = None) 
 
 def _is_needed(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def to_mapping(value: Any) -> dict[str, Any]:
+    """Return a dataclass, with those in it, as the mapping that ``build`` makes it of again.
+
+    Paths become text and tuples lists, so that JSON and YAML can hold them.
+    """
+    return {key: _plain(item) for key, item in dataclasses.asdict(value).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

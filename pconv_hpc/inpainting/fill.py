@@ -6,23 +6,19 @@ No network in here: what it is to predict is yielded.
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.inpainting.cells import plan_cells
-from pconv_hpc.inpainting.detail import DETAILS, Detail, add_detail
+from pconv_hpc.inpainting.detail import Detail, add_detail
 from pconv_hpc.inpainting.holes import depth_in, plan_crops
 from pconv_hpc.inpainting.outside_in import Tile, fill_from_outside
 from pconv_hpc.inpainting.rim import continue_rim
 from pconv_hpc.inpainting.scaling import enlarge_photo, reduce_photo, reduced_shape
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.inpainting.sources import patch_source
 from pconv_hpc.photos.decode import ImageError
 from pconv_hpc.photos.photo import Box, Photo
-
-Strategy = Literal["crop", "full", "resize"]
-STRATEGIES: tuple[Strategy, ...] = ("crop", "full", "resize")
 
 _CROPS_AT_ONCE = 16  # of one photo, to share batches; more would only take memory
 _FULL_MULTIPLE = 64  # sides of whole photos are padded to it: fewer different shapes to trace
@@ -34,47 +30,6 @@ _MAX_CROP_PIXELS = 6 << 20  # what a network is shown of one crop; more takes mi
 _TILE_GROWTH = (1.0, 1.5, 2.0)
 
 PhotoFilling = Generator[list[Tile], list[np.ndarray], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FillSettings:
-    """How holes are brought to the network.
-
-    Attributes:
-        strategy: ``crop``: each hole with its surroundings; ``full``: the whole photo in one pass;
-            ``resize``: the whole photo at the working size.
-        working_size: side of the square that the network is given, pixels.
-        context: side of a crop as a multiple of its hole's longer side.
-        detail: ``patches``: what the network made is given texture of the photo itself;
-            ``blended``: more of the network, nearer to the truth on average and softer;
-            ``none``: the network alone.
-        max_reduction: how much a crop may be scaled down so that the network fills a deep hole;
-            a deeper one is filled ring by ring.
-        rim: over how many pixels, at the network's resolution, the continued surroundings fade into
-            what the network made; see ``rim``.
-        max_full_pixels: a larger photo is scaled down to that for ``full``, or memory runs out.
-    """
-
-    strategy: Strategy = "crop"
-    detail: Detail = "patches"
-    working_size: int = 256
-    context: float = 2.0
-    max_reduction: float = 4.0
-    rim: float = 6.0
-    max_full_pixels: int = 1 << 20
-
-    def __post_init__(self) -> None:
-        for holds, message in (
-            (self.strategy in STRATEGIES, f"strategy must be one of {', '.join(STRATEGIES)}"),
-            (self.detail in DETAILS, f"detail must be one of {', '.join(DETAILS)}"),
-            (8 <= self.working_size <= 4096, "working_size must be between 8 and 4096"),
-            (1 <= self.context <= 100, "context must be between 1 and 100"),
-            (1 <= self.max_reduction <= 1000, "max_reduction must be between 1 and 1000"),
-            (0 <= self.rim <= 1000, "rim must be between 0 and 1000"),
-            (self.max_full_pixels >= 64, "max_full_pixels must be at least 64"),
-        ):
-            if not holds:
-                raise UsageError(message)
 
 
 @dataclass(frozen=True)
@@ -166,16 +121,16 @@ def _regions(hole: np.ndarray, settings: FillSettings, reach: int) -> Iterator[_
     if not hole.any():
         return
     if settings.strategy == "crop":
-        plan = plan_crops(hole, working_size=settings.working_size, context=settings.context)
+        plan = plan_crops(hole, working_size=settings.side, context=settings.context)
         for crop in plan.crops:
             own = plan.hole_of(crop, hole)
             shape = _scaled_for_depth(own, reach, settings.max_reduction)
-            yield _Region(crop.box, own, shape, _tile_shape(shape, settings.working_size))
+            yield _Region(crop.box, own, shape, _tile_shape(shape, settings.side))
         return
-    working = (settings.working_size, settings.working_size)
+    working = (settings.side, settings.side)
     height, width = hole.shape
     if settings.strategy == "resize":
-        shape = reduced_shape(height, width, max(1.0, max(hole.shape) / settings.working_size))
+        shape = reduced_shape(height, width, max(1.0, max(hole.shape) / settings.side))
         yield _Region(Box(0, 0, height, width), hole, shape, working)
         return
     factor = max(1.0, math.sqrt(height * width / settings.max_full_pixels))

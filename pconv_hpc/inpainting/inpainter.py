@@ -10,14 +10,14 @@ import numpy as np
 
 from pconv_hpc.foundation.config import ModelConfig
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.inpainting.fill import FillSettings, PhotoFilling, fill_photo
+from pconv_hpc.inpainting.fill import PhotoFilling, fill_photo
 from pconv_hpc.inpainting.network_reach import network_reach
 from pconv_hpc.inpainting.outside_in import Tile
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.model.weights import load_model
 from pconv_hpc.photos.photo import Photo
 
-DEFAULT_WORKING_SIZE = 256
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -93,25 +93,18 @@ class Inpainter:
 
     def _num_at_once(self, num_pixels: int) -> int:
         """Return how many tiles take no more memory than a batch of the working size."""
-        return max(1, self.batch_size * self.settings.working_size**2 // num_pixels)
+        return max(1, self.batch_size * self.settings.side**2 // num_pixels)
 
 
 def load_inpainter(
-    weights: Path,
-    *,
-    settings: FillSettings,
-    working_size: int | None = None,
-    batch_size: int = 8,
-    precision: str = "float32",
+    weights: Path, *, settings: FillSettings, batch_size: int = 8, precision: str = "float32"
 ) -> Inpainter:
-    """Build an ``Inpainter`` from a weight file or a training run's folder.
+    """Build an ``Inpainter`` from a weights file or a training run's folder.
 
     Args:
         weights: see ``find_weights``.
-        settings: how holes are brought to the network, but for the working size.
-        working_size: what the network is given; ``None`` takes the size it was trained at, or 256
-            where the weights do not say.
-        batch_size: how many tiles of that size it is given at once.
+        settings: how holes are brought to the network.
+        batch_size: how many tiles of the working size it is given at once.
         precision: one of ``PRECISIONS``.
 
     Raises:
@@ -120,6 +113,6 @@ def load_inpainter(
     found = find_weights(weights)
     model, config, metadata = load_model(found.path, dtype=PRECISIONS[precision])
     trained_at = metadata.get("image_size", found.image_size)
-    size = working_size or (trained_at if isinstance(trained_at, int) else DEFAULT_WORKING_SIZE)
-    settings = replace(settings, working_size=size)
+    if settings.working_size is None and isinstance(trained_at, int):
+        settings = replace(settings, working_size=trained_at)
     return Inpainter(model, config, settings=settings, batch_size=batch_size)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from pconv_hpc.foundation.text import aligned
-from pconv_hpc.segmentation.choices import parse_number, parse_point
 from pconv_hpc.segmentation.instances import Instance, PhotoInstances
 from pconv_hpc.segmentation.selection import Selection, select
+from pconv_hpc.segmentation.selection_text import parse_number, parse_point
 
 
 def parse_answer(text: str, num_instances: int) -> Selection:

@@ -1,7 +1,6 @@
-"""Selections as people write them: points and boxes on a command line, and a table of photos."""
+"""What is to be selected in which photo, and the tables in which people write that."""
 
 import csv
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.segmentation.instances import Instance
 from pconv_hpc.segmentation.selection import Selection, check_classes, select
+from pconv_hpc.segmentation.selection_text import parse_box, parse_number, parse_point
 
 COLUMNS = ("image", "click", "number", "class", "box")
 _MAX_FIELD_CHARACTERS = 1 << 16
@@ -146,34 +146,3 @@ def _parse_row(row: dict[str, str], defaults: Selection) -> tuple[str, Selection
 
 def _parts(row: dict[str, str], column: str) -> list[str]:
     return [part.strip() for part in row.get(column, "").split(";") if part.strip()]
-
-
-def parse_point(text: str) -> tuple[float, float]:
-    """Return the x and y of ``"x,y"`` or ``"x y"``."""
-    x, y = _numbers(text, 2, "a point: x,y")
-    return x, y
-
-
-def parse_box(text: str) -> tuple[float, float, float, float]:
-    """Return the ends of ``"x0,y0,x1,y1"``, in rising order."""
-    x0, y0, x1, y1 = _numbers(text, 4, "a box: x0,y0,x1,y1")
-    if x0 == x1 or y0 == y1:
-        raise UsageError(f"{text!r}: a box without any area")
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-
-
-def parse_number(text: str) -> int:
-    """Return the number of an instance."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"{text!r}: expected the number of an instance: 1, 2, 3, ...")
-    return int(text)
-
-
-def _numbers(text: str, count: int, expected: str) -> list[float]:
-    try:
-        numbers = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise UsageError(f"{text!r}: expected {expected}, in pixels")
-    return numbers

@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.setting import setting
 from pconv_hpc.segmentation.instances import Instance
+from pconv_hpc.segmentation.selection_text import (
+    parse_box,
+    parse_number,
+    parse_point,
+    split_names,
+)
 
+SELECTING = "what to select (several of these narrow it down)"
 # Relative to the photo's longer side: a finger's or a mouse's miss, not another object.
 _DEFAULT_TOLERANCE = 0.02
 _SHARE_IN_BOX = 0.5
@@ -37,14 +45,49 @@ class Selection:
             side of the photo.
     """
 
-    clicks: tuple[tuple[float, float], ...] = ()
-    numbers: tuple[int, ...] = ()
-    classes: tuple[str, ...] = ()
-    box: tuple[float, float, float, float] | None = None
-    largest: int | None = None
-    every: bool = False
-    min_score: float = 0.5
-    tolerance: float | None = None
+    clicks: tuple[tuple[float, float], ...] = setting(
+        (),
+        "the object at this pixel; may be given many times",
+        SELECTING,
+        option="click",
+        metavar="X,Y",
+        parse=parse_point,
+        repeated=True,
+    )
+    numbers: tuple[int, ...] = setting(
+        (),
+        "the object with this number in the overlay; may be given many times",
+        SELECTING,
+        option="number",
+        metavar="N",
+        low=1,
+        parse=parse_number,
+        repeated=True,
+    )
+    classes: tuple[str, ...] = setting(
+        (),
+        "objects of these classes, such as person,car",
+        SELECTING,
+        metavar="A,B",
+        parse=split_names,
+    )
+    box: tuple[float, float, float, float] | None = setting(
+        None, "objects at least half inside", SELECTING, metavar="X0,Y0,X1,Y1", parse=parse_box
+    )
+    largest: int | None = setting(
+        None, "the N largest of them (1 if no number is given)", SELECTING, low=1, bare=1
+    )
+    every: bool = setting(False, "all objects", SELECTING, option="all")
+    min_score: float = setting(
+        0.5, "only objects this certain, 0 to 1", SELECTING, metavar="SCORE", low=0, high=1
+    )
+    tolerance: float | None = setting(
+        None,
+        "how far a click may miss an object (default: 2% of the longer side)",
+        SELECTING,
+        metavar="PX",
+        low=0,
+    )
 
     @property
     def is_empty(self) -> bool:

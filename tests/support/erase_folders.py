@@ -7,10 +7,11 @@ from PIL import Image
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path, read_slice
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import count, read_done, write_done
+from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.segmentation.settings import SegmentSettings
 
-SETTINGS = EraseSettings(weights=Path("/w.h5"), segment_options=("--classes=person",))
+SETTINGS = EraseSettings(segment=SegmentSettings(classes=("person",)))
 
 
 def write_photos(folder: Path, count: int) -> None:

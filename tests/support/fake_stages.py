@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.inpainting.settings import InpaintSettings
 from tests.support.paths import REPOSITORY
 
 _PROGRAM = """
@@ -27,7 +28,7 @@ options = dict(word[2:].partition("=")[::2] for word in sys.argv[1:] if word.sta
 images, *_, out = [Path(word) for word in sys.argv[1:] if not word.startswith("--")]
 rows = Path(options["files-from"]).read_text().splitlines()
 photos = [json.loads(row)["photo"] for row in rows]
-num_threads = int(options.get("threads", 4))
+num_threads = json.loads(options["settings"])["resources"]["threads"]
 told = []
 for number in (signal.SIGUSR2, signal.SIGTERM):
     signal.signal(number, lambda number, frame: told.append(number))
@@ -91,7 +92,8 @@ class FakeFolder:
             (self.tools / f"{stage}.py").write_text(program)
         for photo, wish in wishes.items():
             self.wish(folder / "photos" / photo, wish)
-        settings = EraseSettings(weights=Path("/w.h5"), empty=empty)  # type: ignore[arg-type]
+        weights = InpaintSettings(weights=Path("/w.h5"))
+        settings = EraseSettings(inpaint=weights, empty=empty)  # type: ignore[arg-type]
         self.manifest: Manifest = build_manifest(
             folder / "photos", folder / "out", num_slices=1, settings=settings
         )

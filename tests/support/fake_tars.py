@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings
 from tests.support.fake_stages import FakeFolder
 from tests.support.tar_members import read_tar, write_tar
 
@@ -17,9 +17,8 @@ class FakeTars(FakeFolder):
         super().__init__(folder, {"unused.jpg": "star"})
         for tar, wishes in tars.items():
             write_tar(folder / "tars" / tar, [(name, wish.encode()) for name, wish in wishes])
-        settings = EraseSettings(weights=Path("/w.h5"))
         self.manifest: Manifest = build_manifest(
-            folder / "tars", folder / "tar out", num_slices=num_slices, settings=settings
+            folder / "tars", folder / "tar out", num_slices=num_slices, settings=EraseSettings()
         )
 
     def erased(self, tar: str) -> list[tuple[str, str]]:

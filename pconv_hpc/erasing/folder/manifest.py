@@ -6,7 +6,6 @@ not grow with the folder.
 """
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -17,10 +16,12 @@ from typing import Any, Literal
 
 from pconv_hpc.cluster.folder_lock import FolderLock
 from pconv_hpc.erasing.folder.photo_listing import list_work
-from pconv_hpc.erasing.folder.settings import EraseSettings, text
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished, write_json
 from pconv_hpc.foundation.disk_space import writing_results
-from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError, require
+from pconv_hpc.foundation.json_files import read_json
+from pconv_hpc.foundation.typed_values import build, to_mapping
 from pconv_hpc.photos.sources.sorted_listing import (
     CHUNK_ROWS,
     PhotoRow,
@@ -30,8 +31,8 @@ from pconv_hpc.photos.sources.sorted_listing import (
 
 MANIFEST_NAME = "manifest.json"
 PHOTOS_NAME = "photos.jsonl"
-_VERSION = 1
-_MAX_MANIFEST_BYTES = 64 << 20
+_FORMAT, _VERSION = "pconv_hpc erase manifest", 2
+_KIND = "the manifest of an OUT folder of pconv-hpc erase, or of jobs/erase_array.sbatch"
 # What a photo costs beside its bytes, so that many tiny ones do not end up in one slice.
 _BYTES_EACH = 64 << 10
 _MAX_WAIT_S = 15.0
@@ -55,10 +56,15 @@ class Slice:
     offset: int
     num_bytes: int
 
+    def __post_init__(self) -> None:
+        _require_counts(self.first, self.num_photos, self.offset, self.num_bytes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The work on a folder; ``build_manifest`` and ``read_manifest`` return it.
+
+    All but ``out`` are the keys of ``manifest.json``.
 
     Attributes:
         images: the folder of the photos, or of tar files, or one tar file; absolute.
@@ -77,6 +83,9 @@ class Manifest:
     num_bytes: int
     slices: tuple[Slice, ...]
     settings: EraseSettings
+
+    def __post_init__(self) -> None:
+        _require_counts(self.num_photos, self.num_bytes)
 
     @property
     def num_slices(self) -> int:
@@ -119,9 +128,11 @@ class Manifest:
             raise UsageError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
 
 
-# What a file that is no manifest makes of the code that reads it as one.
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _AGAIN = "the folder's list of photos is lost: erase into another OUT"
+
+
+def _require_counts(*counts: int) -> None:
+    require(min(counts) >= 0, f"{min(counts)} photos or bytes; expected at least 0")
 
 
 def _parse_row(path: Path, row: int, line: bytes) -> PhotoRow:
@@ -148,8 +159,8 @@ def build_manifest(
     """List the photos of a folder and cut the list into slices; do it once.
 
     Of several processes that come at the same time one makes the manifest and the others wait. One
-    that is there is used as it is: photos that were added since are not in it. Only threads, batch
-    sizes and device of the settings are put in place of those that it records.
+    that is there is used as it is: photos that were added since are not in it. Only
+    the resource options of the settings replace those that it records.
 
     Args:
         images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
@@ -159,8 +170,7 @@ def build_manifest(
         settings: what is done to each photo.
         chunk_rows: so many rows are in memory at once.
         environment: tells which Slurm job this process belongs to.
-        record: whether other threads, batch sizes and devices than recorded are to be those of
-            later tasks, too.
+        record: whether resource options other than those recorded are for later tasks, too.
 
     Raises:
         UsageError: there are no photos, the table of choices names others, or the manifest that is
@@ -225,7 +235,8 @@ def _write_once(
 def _write(
     images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
 ) -> None:
-    with SortedRows(list_work(images, out, settings.choices), out, chunk_rows=chunk_rows) as rows:
+    photos = list_work(images, out, settings.segment.choices)
+    with SortedRows(photos, out, chunk_rows=chunk_rows) as rows:
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":
             raise UsageError(
@@ -247,20 +258,9 @@ def _write(
 
 
 def _save(manifest: Manifest) -> None:
-    value = {
-        "format": "pconv_hpc erase manifest",
-        "version": _VERSION,
-        "images": os.fspath(manifest.images),
-        "inputs": manifest.inputs,
-        "num_photos": manifest.num_photos,
-        "total_bytes": manifest.num_bytes,
-        "num_slices": manifest.num_slices,
-        "settings": manifest.settings.to_json(),
-        "slices": [
-            {"first": s.first, "num_photos": s.num_photos, "offset": s.offset, "bytes": s.num_bytes}
-            for s in manifest.slices
-        ],
-    }
+    value = to_mapping(manifest)
+    del value["out"]  # the folder may be moved, or mounted elsewhere
+    value = {"format": _FORMAT, "version": _VERSION, **value}
     write_json(manifest.out / MANIFEST_NAME, value)
 
 
@@ -292,45 +292,19 @@ def read_manifest(out: Path) -> Manifest:
     Raises:
         UsageError: there is none, or it cannot be used.
     """
-    out = out.absolute()
-    path = out / MANIFEST_NAME
-    try:
-        with open(path, "rb") as stream:
-            return _parse(json.loads(stream.read(_MAX_MANIFEST_BYTES)), out)
-    except FileNotFoundError as error:
+    path = out.absolute() / MANIFEST_NAME
+    value = read_json(path, dict[str, Any], kind=_KIND)
+    found = value.pop("format", None), value.pop("version", None)
+    if found == (_FORMAT, 1):
         raise UsageError(
-            f"{path}: no such file; expected the OUT folder of pconv-hpc erase FOLDER OUT, or of "
-            "jobs/erase_array.sbatch"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except _DAMAGE as error:
-        raise UsageError(f"{path}: not a manifest that can be used ({error!r})") from error
-
-
-def _parse(value: Mapping[str, Any], out: Path) -> Manifest:
-    if value["version"] != _VERSION:
-        raise ValueError(f"version {value['version']}, expected {_VERSION}")
-    if value["inputs"] not in ("folder", "tar"):
-        raise ValueError(f"inputs are {value['inputs']!r}")
-    return Manifest(
-        images=Path(text(value["images"])),
-        out=out,
-        inputs=value["inputs"],
-        num_photos=_count(value["num_photos"]),
-        num_bytes=_count(value["total_bytes"]),
-        slices=tuple(
-            Slice(*(_count(part[name]) for name in ("first", "num_photos", "offset", "bytes")))
-            for part in value["slices"]
-        ),
-        settings=EraseSettings.from_json(value["settings"]),
-    )
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < sys.maxsize:
-        raise ValueError(f"expected a number of photos or bytes, found {value!r}")
-    return value
+            f"{path}: written by an earlier version of pconv_hpc (manifest version 1, expected "
+            f"{_VERSION}); finish this folder with that version, or choose another OUT"
+        )
+    try:
+        require(found == (_FORMAT, _VERSION), f"expected format {_FORMAT}, version {_VERSION}")
+        return build(Manifest, value | {"out": str(path.parent)}, "it", prefix="")
+    except UsageError as error:
+        raise UsageError(f"{path}: not {_KIND}: {error}") from error
 
 
 def require_same(
@@ -338,26 +312,16 @@ def require_same(
 ) -> None:
     """Raise ``UsageError`` naming each difference between the recorded work and the given one.
 
-    Threads, batch sizes and device may differ.
+    The resource options may differ.
     """
-    recorded = {"images": str(manifest.images), "slices": manifest.num_slices}
-    given = {"images": str(images), "slices": num_slices}
-    recorded |= manifest.settings.without_capacity.to_json()
-    given |= settings.without_capacity.to_json()
     differences = [
-        f"{name}: {_show(recorded[name])}, now {_show(given[name])}"
-        for name in recorded
-        if recorded[name] != given[name]
+        *(("images", manifest.images, images), ("slices", manifest.num_slices, num_slices)),
+        *manifest.settings.differences(settings),
     ]
-    if differences:
-        listed = "\n  ".join(differences)
+    changed = [f"{name}: {was}, now {now}" for name, was, now in differences if was != now]
+    if changed:
+        listed = "\n  ".join(changed)
         raise UsageError(
-            f"{manifest.out / MANIFEST_NAME} records other work than this:\n  {listed}\n"
-            "Give the recorded options to go on with that work, or another OUT to begin this one"
+            f"{manifest.out / MANIFEST_NAME} records other work:\n  {listed}\n"
+            "Pass the recorded options to continue that work, or choose another OUT for this one"
         )
-
-
-def _show(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)

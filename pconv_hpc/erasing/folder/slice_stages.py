@@ -1,11 +1,11 @@
 """The command lines of the two stages of a slice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.atomic import remove_unfinished
 from pconv_hpc.foundation.launchers import program_command
 from pconv_hpc.segmentation.photo_places import places
@@ -53,19 +53,13 @@ class Stages:
             alone: one photo at a time, so that one that kills the process is known by it.
         """
         settings = self.settings
+        if alone:
+            settings = replace(settings, resources=settings.resources.one_by_one)
+        results = [self.found] if stage == "segment" else [self.masks, self.erased]
+        folders = map(str, [self.images, *results])
         # --name=value, so that no value passes for an option
-        options = [f"--files-from={todo}", f"--ledger={ledger}"]
-        if stage == "segment":
-            folders = [self.images, self.found]
-            options += [f"--checkpoint={settings.checkpoint}"] if settings.checkpoint else []
-            options += [f"--config={settings.config}"] if settings.config else []
-            options += settings.segment_options
-            options += ["--threads=1", "--batch-size=1"] if alone else []
-        else:
-            folders = [self.images, self.masks, self.erased]
-            options += [f"--weights={settings.weights}", *settings.inpaint_options]
-            options += ["--threads=1"] if alone else []
-        return [*PROGRAMS[stage], *map(str, folders), *options]
+        options = [f"--files-from={todo}", f"--ledger={ledger}", settings.word]
+        return [*PROGRAMS[stage], *folders, *options]
 
     def sweep(self, photos: Sequence[str]) -> None:
         """Remove what a dead stage had written of these photos' results and not finished."""

@@ -1,23 +1,20 @@
 """Where a slice stands, in numbers; for a finished slice these are kept in a small file."""
 
+import contextlib
 import dataclasses
-import json
-import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pconv_hpc.erasing.folder.ledger import SliceLedger, read_slice
 from pconv_hpc.erasing.folder.manifest import Manifest
 from pconv_hpc.foundation.atomic import write_json
+from pconv_hpc.foundation.errors import UsageError, require
+from pconv_hpc.foundation.json_files import read_json
 
 DONE_NAME = "done.json"
 _MAX_REASONS = 100
 _OTHERS = "other reasons"
-# What a file that is no summary makes of the code that reads it as one.
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +48,10 @@ class SliceSummary:
     last_time: float | None = None
     busy_seconds: float = 0.0
     num_torn: int = 0
+
+    def __post_init__(self) -> None:
+        found = self.erased + self.empty + self.set_aside + self.remaining
+        require(found == self.photos, f"{found} photos in all; expected {self.photos}")
 
     @property
     def is_accounted(self) -> bool:
@@ -116,21 +117,6 @@ def write_done(slice_dir: Path, summary: SliceSummary) -> None:
 
 def read_done(slice_dir: Path) -> SliceSummary | None:
     """Return the summary of a finished slice; ``None`` if it is not finished."""
-    try:
-        value = json.loads((slice_dir / DONE_NAME).read_text(encoding="utf-8"))
-        return _parse(value)
-    except (*_DAMAGE, OSError):
-        return None
-
-
-def _parse(value: Mapping[str, Any]) -> SliceSummary:
-    for name in ("photos", "erased", "empty", "failed", "set_aside", "remaining", "num_torn"):
-        if not isinstance(value.get(name), int):
-            raise TypeError(f"{name} is no number")
-    for name in ("classes", "reasons"):
-        if not all(isinstance(number, int) for number in value[name].values()):
-            raise TypeError(f"{name} are no numbers by name")
-    for name in ("first_time", "last_time", "busy_seconds"):
-        if value[name] is not None and not math.isfinite(value[name]):
-            raise ValueError(f"{name} is no time")
-    return SliceSummary(**value)
+    with contextlib.suppress(UsageError):  # there is none, or it is damaged
+        return read_json(slice_dir / DONE_NAME, SliceSummary, kind="the summary of a slice")
+    return None

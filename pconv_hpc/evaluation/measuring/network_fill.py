@@ -12,9 +12,9 @@ from pconv_hpc.evaluation.measuring.baselines import Fill
 from pconv_hpc.foundation.atomic import sha256_of
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.inpainting.detail import Detail
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.inpainter import Inpainter, load_inpainter
 from pconv_hpc.inpainting.outside_in import Tile
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.model.find_weights import find_weights
 from pconv_hpc.photos.photo import Photo
 
@@ -41,7 +41,7 @@ class Network:
     @property
     def working_size(self) -> int:
         """Side of what it is given, pixels; of what it was trained at unless told otherwise."""
-        return self.inpainter.settings.working_size
+        return self.inpainter.settings.side
 
     def describe(self) -> dict[str, object]:
         """Return which it was: files of that name may be replaced."""
@@ -86,7 +86,7 @@ def load_networks(
     networks = []
     for name, path in zip(names, weights, strict=True):
         inpainter = load_inpainter(
-            path, settings=FillSettings(), working_size=working_size, batch_size=batch_size
+            path, settings=FillSettings(working_size=working_size), batch_size=batch_size
         )
         networks.append(Network(name, find_weights(path).path, inpainter))
     return networks
@@ -121,7 +121,7 @@ class OnePassFill:
 
 def _warm_up(inpainter: Inpainter) -> None:
     """Let TensorFlow trace the network, which is no part of a photo's seconds."""
-    size = inpainter.settings.working_size
+    size = inpainter.settings.side
     tile = Tile(np.zeros((size, size, 3), np.float32), np.ones((size, size), bool))
     for count in (1, 2):  # one of each number of tiles, then one of any
         inpainter.predict([tile] * count)

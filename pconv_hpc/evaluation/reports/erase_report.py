@@ -57,15 +57,8 @@ def write_erase_report(out: Path, *, seed: int = 0) -> Path:
 
 
 def _add_settings(report: Report, manifest: Manifest) -> None:
-    settings = manifest.settings
-    options = {
-        "photos": manifest.images,
-        "filled by": settings.weights,
-        "found by": settings.checkpoint or "Mask R-CNN, the default weights",
-        "options of finding": " ".join(settings.segment_options) or "none",
-        "options of filling": " ".join(settings.inpaint_options) or "none",
-    }
-    report.table(["", ""], [[name, printable(str(value))] for name, value in options.items()])
+    options = {"photos": str(manifest.images), **manifest.settings.summary}
+    report.table(["", ""], [[name, printable(value)] for name, value in options.items()])
 
 
 def _add_counts(report: Report, summaries: Sequence[SliceSummary]) -> None:

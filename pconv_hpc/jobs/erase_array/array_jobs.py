@@ -4,10 +4,10 @@
 two machines.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import itertools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,8 @@ from pathlib import Path
 from pconv_hpc.cluster.slurm_commands import job_name, sbatch_command, sbatch_line
 from pconv_hpc.cluster.slurm_queries import run_slurm
 from pconv_hpc.foundation import atomic
-from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.foundation.json_files import read_json
 from pconv_hpc.foundation.shipped import JOBS_DIR
 
 DEFAULT_MAX_ARRAY_TASKS = 1000  # Slurm's default MaxArraySize is 1001, and indices stay below it
@@ -124,10 +125,8 @@ def noted_jobs(out: Path) -> list[ArrayJob]:
     """Return the arrays that were submitted for ``out``, oldest first, without damaged notes."""
     jobs = []
     for path in (out / _JOBS_NAME).glob("[0-9]*.json"):
-        try:
-            jobs.append(ArrayJob(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):
-            continue
+        with contextlib.suppress(UsageError):
+            jobs.append(read_json(path, ArrayJob, kind="the note of a job array"))
     return sorted(jobs, key=lambda job: (job.time, job.job_id))
 
 

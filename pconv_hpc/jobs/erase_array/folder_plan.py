@@ -12,8 +12,7 @@ from pconv_hpc.erasing.folder.manifest import (
     require_same,
 )
 from pconv_hpc.erasing.folder.photo_listing import list_work
-from pconv_hpc.erasing.folder.settings import EraseSettings
-from pconv_hpc.foundation.launchers import shell_line
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.jobs.erase_array.array_jobs import DEFAULT_MAX_ARRAY_TASKS, compact_indices
 
 # A task pays half a minute of imports and a place in the queue: not for a handful of photos.
@@ -58,15 +57,13 @@ class FolderPlan:
     def describe(self, command: str) -> str:
         """Return the lines a person wants to read before it begins."""
         settings = self.settings
-        found_by = settings.checkpoint or "Mask R-CNN, the default weights"
         each = math.ceil(self.num_photos / self.num_slices)
         lines = [
             f"photos      {self.num_photos:,} in {self.images}",
             f"results     {self.out}",
             f"slices      {self.num_slices}, about {each:,} photos each",
             f"to do       {compact_indices(self.to_do) or _NOTHING}",
-            f"found by    {found_by}  {shell_line(settings.segment_options)}".rstrip(),
-            f"filled by   {settings.weights}  {shell_line(settings.inpaint_options)}".rstrip(),
+            *(f"{name:<12}{value}" for name, value in settings.summary.items()),
             f"the others  {_EMPTY[settings.empty]}",
             f"command     {command}",
         ]
@@ -95,7 +92,7 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
     """
     images, out = images.absolute(), out.absolute()
     require_own_folder(out, images)
-    num_photos = sum(1 for _ in list_work(images, out, settings.choices))
+    num_photos = sum(1 for _ in list_work(images, out, settings.segment.choices))
     num_slices = num_tasks or default_num_tasks(num_photos)
     return FolderPlan(
         images=images,

@@ -41,7 +41,7 @@ def _run(programs: Programs, environment: Mapping[str, str]) -> int:
     manifest, number = open_work(sys.argv[1:], environment)
     with contextlib.suppress(PconvError):  # Slurm is busy: another task of the array will do it
         note_array(manifest.out, environment)
-    check_weights(manifest.settings.weights)  # to fail now, not when all objects have been found
+    check_weights(manifest.settings.inpaint.weights)  # before all objects are found
     ending = SliceRunner(manifest, number, programs, environment=environment).run()
     if ending.exit_code == EXIT_INTERRUPTED:
         said = continue_task(manifest.out, environment, has_progress=ending.has_progress)

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, build_manifest, read_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.options import cli
 from pconv_hpc.options.erase import add_erase_options, erase_settings, refuse_given
-from pconv_hpc.options.given_options import parse_noting_given
 
 _USAGE = (
     "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --classes person …, or "
     "sbatch --array=3,5 jobs/erase_array.sbatch OUT to go on with what OUT/manifest.json records"
 )
+
+
+_FROM_ENVIRONMENT = ("WEIGHTS", "CHECKPOINT", "CONFIG")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -90,15 +92,13 @@ def parse_settings(
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--num-slices", type=cli.positive_int)
-    options = add_erase_options(parser)
-    parsed, given = parse_noting_given(parser, options.recorded, words)
-    refuse_given(options.photo, parsed, "one photo")
-    for_person = [option for option in options.folder if option.dest != "empty"]
+    for_photo, for_folder = add_erase_options(parser)
+    known = [f"--{n.lower()}={environment[n]}" for n in _FROM_ENVIRONMENT if environment.get(n)]
+    parsed = parser.parse_args([*known, *words])
+    refuse_given(for_photo, parsed, "one photo")
+    for_person = (option for option in for_folder if option.dest != "empty")
     refuse_given(for_person, parsed, "pconv-hpc erase FOLDER OUT")
-    for name, kind in (("weights", Path), ("checkpoint", Path), ("config", str)):
-        if getattr(parsed, name) is None and environment.get(name.upper()):
-            setattr(parsed, name, kind(environment[name.upper()]))
-    return erase_settings(options, parsed, given, recorded), parsed.num_slices
+    return erase_settings(parsed, recorded), parsed.num_slices
 
 
 def _task(environment: Mapping[str, str]) -> int:

@@ -20,8 +20,11 @@ photos      12 in {cwd}/my photos
 results     {cwd}/an out
 slices      4, about 3 photos each
 to do       0-3
-found by    {checkpoint}  '--classes=traffic light'
+found by    {checkpoint}
+selection   classes traffic light
 filled by   {cwd}/w.h5
+filling     by default
+resources   by default
 the others  photos with nothing to erase are copied
 command     source {cwd}/site.sh; sbatch --parsable '--job-name=pconv-erase-an out' \
 --array=0-3%2 '--output={cwd}/an out/logs/%A_%a.out' --time=01:00:00 --begin=now+1hour \

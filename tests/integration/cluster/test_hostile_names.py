@@ -12,8 +12,10 @@ import pytest
 from pconv_hpc.cluster.slurm_queries import parse_job_record
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path
 from pconv_hpc.erasing.folder.manifest import build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import read_done
+from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.inpainting.settings import InpaintSettings
+from pconv_hpc.segmentation.settings import SegmentSettings
 from pconv_hpc.shards.shard_file import ShardReader
 from tests.integration.cluster.login_node import call
 from tests.integration.cluster.slurm_client import FINAL_STATES, SlurmClient
@@ -73,10 +75,12 @@ def test_names_are_erased_as_they_are(slurm_cluster: SlurmClient, folder: Path) 
     images, out = folder / f"photos {COMMANDS}", folder / f"out {LINES}"
     photos = write_photos(images / COMMANDS, 3)
     settings = EraseSettings(
-        weights=save_tiny_weights(folder / f"{COMMANDS}.h5"),
-        checkpoint=ASSETS / "small_mask_rcnn.pth",
-        config=str(ASSETS / "small_mask_rcnn.py"),
-        segment_options=(f"--classes={COMMANDS}",),
+        segment=SegmentSettings(
+            config=str(ASSETS / "small_mask_rcnn.py"),
+            checkpoint=ASSETS / "small_mask_rcnn.pth",
+            classes=(COMMANDS,),
+        ),
+        inpaint=InpaintSettings(weights=save_tiny_weights(folder / f"{COMMANDS}.h5")),
     )
     manifest = build_manifest(images, out, num_slices=1, settings=settings)
     with LedgerWriter(attempt_path(manifest.slice_dir(0), {})) as ledger:

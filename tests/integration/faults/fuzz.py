@@ -30,6 +30,7 @@ with atheris.instrument_imports(include=["pconv_hpc", "PIL", "tifffile", "yaml"]
         read_manifest,
     )
     from pconv_hpc.erasing.folder.slice_summary import DONE_NAME, read_done
+    from pconv_hpc.erasing.settings import EraseSettings
     from pconv_hpc.foundation.config import config_to_yaml, load_config
     from pconv_hpc.foundation.errors import UsageError
     from pconv_hpc.photos.decode import ImageError, decode_rgb, decode_square
@@ -113,11 +114,9 @@ class Manifests:
     def seeds(self) -> list[bytes]:
         """Return a manifest of two slices and its list, of a folder and of a tar file."""
         settings = {
-            "weights": "/w.h5",
-            "checkpoint": "/c.pth",
-            "config": None,
-            "segment_options": ["--classes=person"],
-            "inpaint_options": [],
+            "segment": {"checkpoint": "/c.pth", "config": None, "clicks": [[3, 4]], "box": None},
+            "inpaint": {"weights": "/w.h5", "strategy": "full", "rim": 2},
+            "resources": {"threads": 2},
             "empty": "copy",
         }
         seeds = []
@@ -127,11 +126,12 @@ class Manifests:
         ):
             lines = [f"{row.to_json()}\n" for row in rows]
             slices = [
-                {"first": 0, "num_photos": 1, "offset": 0, "bytes": 7},
-                {"first": 1, "num_photos": 1, "offset": len(lines[0]), "bytes": 9},
+                {"first": 0, "num_photos": 1, "offset": 0, "num_bytes": 7},
+                {"first": 1, "num_photos": 1, "offset": len(lines[0]), "num_bytes": 9},
             ]
-            manifest = {"version": 1, "images": "/photos", "inputs": inputs, "slices": slices}
-            manifest |= {"num_photos": 2, "total_bytes": 16, "settings": settings}
+            manifest = {"format": "pconv_hpc erase manifest", "version": 2, "settings": settings}
+            manifest |= {"images": "/photos", "inputs": inputs, "slices": slices}
+            manifest |= {"num_photos": 2, "num_bytes": 16}
             seeds.append(json.dumps(manifest).encode() + BETWEEN_FILES + "".join(lines).encode())
         return seeds
 
@@ -142,10 +142,9 @@ class Manifests:
         (self._out / PHOTOS_NAME).write_bytes(photos_file)
         with contextlib.suppress(UsageError):
             manifest = read_manifest(self._out)
-            assert type(manifest.settings).from_json(manifest.settings.to_json()) == (
-                manifest.settings
-            )
-            for path in (manifest.images, manifest.settings.weights):
+            word = manifest.settings.word.removeprefix("--settings=")
+            assert EraseSettings.from_word(word) == manifest.settings
+            for path in (manifest.images, manifest.settings.inpaint.weights):
                 path.exists()
             for number in range(min(manifest.num_slices, 4)):
                 self._read_slice(manifest, number)

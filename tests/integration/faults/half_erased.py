@@ -21,8 +21,10 @@ from PIL import Image
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings, Resources
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.photos.sample_photos import sample_photos
+from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.integration.faults.running_training import Ending, obeying_modes
 from tests.integration.faults.written_files import SECRET, UMASK
 from tests.support.paths import ASSETS, REPOSITORY
@@ -38,11 +40,14 @@ def make_half_erased(folder: Path, weights: Path, out: Path | None = None) -> Ma
     """Write photos and what the first stage leaves of them: always the same."""
     pixels = sample_photos()["cat"]
     settings = EraseSettings(
-        weights=weights,
-        checkpoint=_ASSETS / "small_mask_rcnn.pth",
-        config=str(_ASSETS / "small_mask_rcnn.py"),
-        segment_options=("--classes=star",),
-        inpaint_options=("--batch-size=1",),  # else some processors round by who shares a batch
+        segment=SegmentSettings(
+            config=str(_ASSETS / "small_mask_rcnn.py"),
+            checkpoint=_ASSETS / "small_mask_rcnn.pth",
+            classes=("star",),
+        ),
+        inpaint=InpaintSettings(weights=weights),
+        # else some processors round by who shares a batch
+        resources=Resources(inpaint_batch_size=1),
     )
     (folder / "photos/sub").mkdir(parents=True)
     for index in range(NUM_PHOTOS):

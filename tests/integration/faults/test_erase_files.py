@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, SliceLedger, read_slice
 from pconv_hpc.erasing.folder.manifest import build_manifest, read_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import count, read_done, write_done
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import UsageError
 from tests.support.few_examples import few
 
@@ -44,8 +44,7 @@ def make_manifest(folder: Path) -> Path:
     (folder / "photos").mkdir(exist_ok=True)
     for name in ("a.jpg", "b.jpg"):
         (folder / "photos" / name).touch()
-    settings = EraseSettings(weights=Path("/w.h5"))
-    build_manifest(folder / "photos", folder / "out", num_slices=1, settings=settings)
+    build_manifest(folder / "photos", folder / "out", num_slices=1, settings=EraseSettings())
     return folder / "out"
 
 
@@ -80,10 +79,11 @@ def test_any_ledger_is_replayed_the_same_in_parts_and_counts_every_photo_once(
 
 fields = st.sampled_from(
     [
-        *(("images",), ("inputs",), ("num_photos",), ("total_bytes",), ("slices",), ("settings",)),
+        *(("images",), ("inputs",), ("num_photos",), ("num_bytes",), ("slices",), ("settings",)),
         *(("slices", 0), ("slices", 0, "first"), ("slices", 0, "offset"), ("version",)),
-        *(("slices", 0, "num_photos"), ("settings", "weights"), ("settings", "checkpoint")),
-        *(("settings", "config"), ("settings", "segment_options"), ("settings", "empty")),
+        *(("slices", 0, "num_photos"), ("settings", "segment"), ("settings", "empty")),
+        *(("settings", "segment", name) for name in ("clicks", "config", "checkpoint", "mask")),
+        *(("settings", "inpaint", "weights"), ("settings", "resources", "threads")),
     ]
 )
 

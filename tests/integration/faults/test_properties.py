@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from pconv_hpc.inpainting.fill import FillSettings, fill_photo
+from pconv_hpc.inpainting.fill import fill_photo
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.photos.decode import decode_rgb, decode_square
 from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
 from pconv_hpc.photos.photo import Photo, upright_view

@@ -74,7 +74,7 @@ def test_photos_that_were_set_aside_get_another_chance(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "expected the OUT folder of pconv-hpc erase"),
+        ((), "expected the manifest of an OUT folder"),
         (("--resubmit", "--watch"), "not allowed with"),
         (("--report", "--watch"), "give one of them"),
         (("--time", "1:00"), "need --resubmit"),

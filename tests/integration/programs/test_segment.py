@@ -151,9 +151,9 @@ def test_bad_requests_end_before_or_with_a_message(tmp_path: Path) -> None:
     [
         (("--click", "12"), "expected a point: x,y"),
         (("--box", "1,2,3"), "expected a box"),
-        (("--min-score", "2"), "not between 0 and 1"),
-        (("--dilate", "-1"), "less than 0"),
-        (("--largest", "0"), "not at least 1"),
+        (("--min-score", "2"), "--min-score must be between 0 and 1"),
+        (("--dilate", "-1"), "--dilate must be at least 0, found -1"),
+        (("--largest", "0"), "--largest must be at least 1, found 0"),
         (("--choices", "none.csv"), "none.csv: cannot be read"),
         (("--files-from", "none.txt"), "not a list of paths"),
         (("--checkpoint", "none.pth"), "none.pth: no such checkpoint"),

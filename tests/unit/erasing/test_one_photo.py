@@ -37,11 +37,11 @@ def test_nothing_is_overwritten_unasked_and_the_photo_never(tmp_path: Path) -> N
     photo, result = tmp_path / "a.jpg", tmp_path / "a_erased.jpg"
     photo.touch()
     result.touch()
-    with pytest.raises(UsageError, match="add --overwrite"):
+    with pytest.raises(UsageError, match="pass --overwrite or choose another name"):
         output_path(photo, None, overwrite=False)
     assert output_path(photo, None, overwrite=True) == result
     for out in (photo, tmp_path):
-        with pytest.raises(UsageError, match="is there already; name another"):
+        with pytest.raises(UsageError, match="already exists; choose another name"):
             output_path(photo, out, overwrite=True)
     (tmp_path / "file").touch()
     for name in ("a.png", "file"):

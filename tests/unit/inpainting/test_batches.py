@@ -14,10 +14,10 @@ from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.inpainting import batches
 from pconv_hpc.inpainting.batches import erase_all
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.inpainter import Inpainter
 from pconv_hpc.inpainting.outside_in import Tile
 from pconv_hpc.inpainting.photo_task import Job
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.photos.formats.photo_files import read_photo
 from pconv_hpc.photos.photo import Photo

@@ -3,14 +3,15 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.inpainting.fill import STRATEGIES, FillSettings, Strategy
 from pconv_hpc.inpainting.inpainter import Inpainter, load_inpainter
 from pconv_hpc.inpainting.outside_in import Tile
+from pconv_hpc.inpainting.settings import FillSettings, Strategy
 from pconv_hpc.model.unet import build_pconv_unet
 from pconv_hpc.photos.formats.photo_files import read_mask, read_photo
 from tests.support.inpainting_files import (
@@ -27,7 +28,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_weights(tmp_path_factory.mktemp("weights") / "w.h5", image_size=IMAGE_SIZE)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_a_photo_is_erased_inside_its_mask_alone(
     tmp_path: Path, weights: Path, strategy: Strategy
 ) -> None:
@@ -55,8 +56,8 @@ def test_an_empty_mask_changes_nothing(tmp_path: Path, weights: Path) -> None:
 
 def test_the_working_size_is_the_one_trained_at(tmp_path: Path, weights: Path) -> None:
     def size(path: Path, working_size: int | None = None) -> int:
-        loaded = load_inpainter(path, settings=FillSettings(), working_size=working_size)
-        return loaded.settings.working_size
+        settings = FillSettings(working_size=working_size)
+        return load_inpainter(path, settings=settings).settings.side
 
     assert size(weights) == IMAGE_SIZE
     assert size(weights, 128) == 128

@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.segmentation.choices import (
-    Choices,
-    parse_box,
-    parse_number,
-    parse_point,
-    read_choices,
-)
+from pconv_hpc.segmentation.choices import Choices, read_choices
 from pconv_hpc.segmentation.selection import Selection
+from pconv_hpc.segmentation.selection_text import parse_box, parse_number, parse_point, split_names
 from tests.support.drawn_instances import instance, rectangle
 
 DEFAULTS = Selection(min_score=0.4, tolerance=7, every=True, largest=2)
@@ -24,6 +19,7 @@ def test_points_boxes_and_numbers() -> None:
     assert parse_point(" 12.5  34 ") == (12.5, 34)
     assert parse_box("40,5,10,30") == (10, 5, 40, 30)
     assert parse_number("3") == 3
+    assert split_names(" traffic light,,car ") == ("traffic light", "car")
 
 
 @pytest.mark.parametrize(

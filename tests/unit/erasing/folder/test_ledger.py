@@ -9,8 +9,8 @@ import pytest
 
 from pconv_hpc.erasing.folder.ledger import MAX_FAILURES, LedgerWriter, attempt_path, read_slice
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import count, read_done, summarise, write_done
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import PconvError
 
 ODD_NAME = os.fsdecode(b"two\nlines \xff \xe2\x98\x83.jpg")
@@ -149,8 +149,8 @@ def manifest(tmp_path: Path) -> Manifest:
     (tmp_path / "photos").mkdir()
     for name in "abcdefg":
         (tmp_path / f"photos/{name}.jpg").touch()
-    settings = EraseSettings(weights=Path("/w.h5"))
-    return build_manifest(tmp_path / "photos", tmp_path / "out", num_slices=1, settings=settings)
+    work = (tmp_path / "photos", tmp_path / "out")
+    return build_manifest(*work, num_slices=1, settings=EraseSettings())
 
 
 def test_a_summary_counts_every_photo_once(manifest: Manifest) -> None:

@@ -12,11 +12,15 @@ import pytest
 
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest, read_manifest
 from pconv_hpc.erasing.folder.photo_listing import list_work
-from pconv_hpc.erasing.folder.settings import EraseSettings
+from pconv_hpc.erasing.settings import EraseSettings, Resources
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow, SortedRows
+from pconv_hpc.segmentation.settings import SegmentSettings
 
-SETTINGS = EraseSettings(weights=Path("/w.h5"), segment_options=("--classes", "person"))
+SETTINGS = EraseSettings(
+    segment=SegmentSettings(classes=("person",)), inpaint=InpaintSettings(weights=Path("/w.h5"))
+)
 ODD_NAMES = [
     "two\nlines.jpg",
     "-rf.png",
@@ -66,7 +70,7 @@ def test_only_photos_are_listed(tmp_path: Path) -> None:
 def test_a_table_of_choices_may_name_only_photos_that_are_there(tmp_path: Path) -> None:
     images = make(tmp_path / "photos", ["a.jpg", "b/c.png"])
     table = tmp_path / "table.csv"
-    settings = EraseSettings(weights=Path("/w.h5"), segment_options=(f"--choices={table}",))
+    settings = EraseSettings(segment=SegmentSettings(choices=table))
     table.write_text("image,number\na.jpg,1\nc.png,1\n")
     with pytest.raises(UsageError, match=r"table.csv: names 1 photos .*photos: c.png; expected"):
         build_manifest(images, tmp_path / "out", num_slices=1, settings=settings)
@@ -165,13 +169,18 @@ def test_a_manifest_is_kept_and_other_work_is_refused(tmp_path: Path) -> None:
     make(images, ["b.jpg"])
     again = build_manifest(images, out, num_slices=2, settings=SETTINGS)
     assert again.num_photos == 1
-    other = EraseSettings(weights=Path("/other.h5"), segment_options=("--all",), empty="skip")
+    other = EraseSettings(
+        segment=SegmentSettings(every=True),
+        inpaint=InpaintSettings(weights=Path("/other.h5")),
+        empty="skip",
+    )
     with pytest.raises(UsageError) as caught:
         build_manifest(images, out, num_slices=3, settings=other)
     for text in (
         "slices: 2, now 3",
         "weights: /w.h5, now /other.h5",
-        "segment_options: --classes person, now --all",
+        "classes: person, now none",
+        "all: no, now yes",
         "empty: copy, now skip",
         "another OUT",
     ):
@@ -181,13 +190,9 @@ def test_a_manifest_is_kept_and_other_work_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
     images, out = make(tmp_path / "photos", ["a.jpg"]), tmp_path / "out"
-    first = replace(SETTINGS, segment_options=("--all", "--batch-size=9", "--device=cuda:1"))
+    first = replace(SETTINGS, resources=Resources(segment_batch_size=9, device="cuda:1"))
     build_manifest(images, out, num_slices=2, settings=first)
-    less = replace(
-        SETTINGS,
-        segment_options=("--all", "--batch-size=2", "--threads=1"),
-        inpaint_options=("--batch-size=1", "--threads=1"),
-    )
+    less = replace(SETTINGS, resources=Resources(segment_batch_size=2, threads=1, max_pixels=99))
     manifest = build_manifest(images, out, num_slices=2, settings=less)
     assert manifest.settings == less
     assert read_manifest(out) == manifest
@@ -195,19 +200,24 @@ def test_what_a_node_can_hold_may_change(tmp_path: Path) -> None:
     assert older.settings == first
     assert read_manifest(out) == manifest
     assert names_of(manifest) == [["a.jpg"], []]
-    other = replace(less, inpaint_options=("--batch-size=1", "--rim=2"))
-    with pytest.raises(UsageError, match="inpaint_options: none, now --rim=2\n"):
+    other = replace(less, inpaint=replace(less.inpaint, rim=2.5))
+    with pytest.raises(UsageError, match=r"rim: 6, now 2.5\n"):
         build_manifest(images, out, num_slices=2, settings=other)
     assert read_manifest(out) == manifest
 
 
 def test_settings_are_recorded(tmp_path: Path) -> None:
     settings = EraseSettings(
-        weights=Path("/w.h5"),
-        checkpoint=Path("/c.pth"),
-        config="mask-rcnn",
-        segment_options=("--classes", "a b"),
-        inpaint_options=("--threads", "2"),
+        segment=SegmentSettings(
+            config="mask-rcnn",
+            checkpoint=Path(os.fsdecode(b"/\xff\n.pth")),
+            clicks=((1.5, 2), (3, 4)),
+            classes=("a b", "☃"),
+            box=(1, 2, 3, 4),
+            largest=2,
+        ),
+        inpaint=InpaintSettings(weights=Path("/w.h5"), working_size=64, precision="bfloat16"),
+        resources=Resources(threads=2),
         empty="skip",
     )
     images = make(tmp_path / "photos", ["a.jpg"])
@@ -243,7 +253,12 @@ def test_what_cannot_work_is_refused(
         lambda text: "",
         lambda text: "[]",
         lambda text: text[:100],
-        lambda text: text.replace('"version": 1', '"version": 2'),
+        lambda text: text.replace('"version": 2', '"version": 3'),
+        lambda text: text.replace('"every": false', '"every": 1'),
+        lambda text: text.replace('"threads": 4', '"threads": 0'),
+        lambda text: text.replace('"rim": 6.0', '"rim": NaN'),
+        lambda text: text.replace('"box": null', '"box": [1, 2, 3]'),
+        lambda text: text.replace('"mask":', '"masks":'),
         lambda text: text.replace('"copy"', '"burn"'),
         lambda text: text.replace('"offset": 0', '"offset": "x"'),
         lambda text: text.replace('"offset": 0', '"offset": -1'),
@@ -286,7 +301,15 @@ def test_a_damaged_list_is_an_error_that_names_it(tmp_path: Path, line: str) -> 
 
 
 def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected the OUT folder"):
+    with pytest.raises(UsageError, match="expected the manifest of an OUT folder"):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_of_the_version_before_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    settings = {"weights": "/w.h5", "segment_options": ["--all"], "inpaint_options": []}
+    manifest = {"format": "pconv_hpc erase manifest", "version": 1, "settings": settings}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="finish this folder with that version, or choose another"):
         read_manifest(tmp_path)
 
 

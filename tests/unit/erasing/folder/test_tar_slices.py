@@ -13,13 +13,15 @@ from PIL import Image
 
 from pconv_hpc.erasing.folder import slice_stages
 from pconv_hpc.erasing.folder.manifest import build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_runner import SliceRunner, forgive_failures
 from pconv_hpc.erasing.folder.slice_summary import summarise
+from pconv_hpc.erasing.settings import EraseSettings, Resources
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.photos.sources import tar_files
+from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.fake_tars import FakeTars
 from tests.support.inpainting_files import save_tiny_weights
@@ -27,7 +29,7 @@ from tests.support.paths import ASSETS
 from tests.support.slice_runs import run, start, wait_for
 from tests.support.tar_members import read_tar, write_tar
 
-SETTINGS = EraseSettings(weights=Path("/w.h5"))
+SETTINGS = EraseSettings()
 
 
 @pytest.fixture
@@ -164,10 +166,14 @@ def test_with_the_real_stages(
     assert 0 < len(with_star) < 5
     write_tar(tmp_path / "tars/a.tar", members)
     settings = EraseSettings(
-        weights=save_tiny_weights(tmp_path / "w.h5", image_size=64),
-        checkpoint=ASSETS / "small_mask_rcnn.pth",
-        config=str(ASSETS / "small_mask_rcnn.py"),
-        segment_options=("--classes=star", "--device=cpu", "--overlay"),
+        segment=SegmentSettings(
+            config=str(ASSETS / "small_mask_rcnn.py"),
+            checkpoint=ASSETS / "small_mask_rcnn.pth",
+            classes=("star",),
+            overlay=True,
+        ),
+        inpaint=InpaintSettings(weights=save_tiny_weights(tmp_path / "w.h5", image_size=64)),
+        resources=Resources(device="cpu"),
     )
     manifest = build_manifest(tmp_path / "tars", tmp_path / "out", num_slices=1, settings=settings)
     assert SliceRunner(manifest, 0, programs, environment={}).run().exit_code == 0
@@ -205,7 +211,7 @@ def test_what_tar_files_cannot_have_is_refused(tmp_path: Path) -> None:
     write_tar(tmp_path / "empty/a.tar", [("1.txt", b"x")])
     write_tar(tmp_path / "both/a.tar", [("1.jpg", b"x")])
     (tmp_path / "both/b.jpg").touch()
-    skip = EraseSettings(weights=Path("/w.h5"), empty="skip")
+    skip = EraseSettings(empty="skip")
     for images, settings, message in (
         ("tars", skip, "copied, and not skipped"),
         ("empty", SETTINGS, "no photos in it"),

@@ -10,9 +10,9 @@ from pconv_hpc.evaluation.measuring.network_fill import load_networks
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.inpainting.batches import erase_all
 from pconv_hpc.inpainting.detail import DETAILS
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.inpainter import load_inpainter
 from pconv_hpc.inpainting.photo_task import Job
+from pconv_hpc.inpainting.settings import FillSettings
 from pconv_hpc.photos.sample_photos import sample_photos
 from tests.support.evaluation_files import write_network
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.cluster.slurm_queries import is_alive
+from pconv_hpc.erasing.settings import EraseSettings, Resources
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.jobs.erase_array.array_jobs import noted_jobs
 from pconv_hpc.jobs.erase_array.slice_task import note_array
 from pconv_hpc.jobs.erase_array.task_arguments import open_work
 from pconv_hpc.jobs.requeue.erase_continuation import FRUITLESS_VARIABLE, continue_task
 from pconv_hpc.jobs.requeue.succession import successor_command, successor_environment
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
+from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.support.fake_slurm import FakeSlurm
 from tests.support.paths import REPOSITORY
 
@@ -52,7 +55,7 @@ def test_tasks_share_the_photos(folder: Path) -> None:
     assert max(map(len, names)) - min(map(len, names)) <= 1
 
 
-def test_options_are_recorded_as_each_stage_takes_them(folder: Path) -> None:
+def test_options_are_recorded_by_stage(folder: Path) -> None:
     (folder / "net.py").touch()
     words = ["--weights", "w 1.h5", "--checkpoint=n.pth", "--config", "net.py", "--num-slices=2"]
     (folder / "table.csv").write_text("image,click\n")
@@ -61,18 +64,19 @@ def test_options_are_recorded_as_each_stage_takes_them(folder: Path) -> None:
     words += ["--threads", "2", "--empty", "skip"]
     manifest, number = open_work(["my photos", "out", *words], array(1))
     settings = manifest.settings
-    assert (settings.weights, settings.checkpoint) == (folder / "w 1.h5", folder / "n.pth")
-    assert settings.config == str(folder / "net.py")
-    assert set(settings.segment_options) == {
-        "--classes=person, car",
-        "--largest=1",
-        "--box=1,2,3,4",
-        f"--choices={folder}/table.csv",
-        "--batch-size=3",
-        "--threads=2",
-    }
-    assert set(settings.inpaint_options) == {"--strategy=full", "--batch-size=5", "--threads=2"}
-    assert settings.empty == "skip"
+    assert settings == EraseSettings(
+        segment=SegmentSettings(
+            config=str(folder / "net.py"),
+            checkpoint=folder / "n.pth",
+            classes=("person", "car"),
+            largest=1,
+            box=(1, 2, 3, 4),
+            choices=folder / "table.csv",
+        ),
+        inpaint=InpaintSettings(weights=folder / "w 1.h5", strategy="full"),
+        resources=Resources(segment_batch_size=3, inpaint_batch_size=5, threads=2),
+        empty="skip",
+    )
     assert (manifest.num_slices, number) == (2, 1)
 
 
@@ -81,9 +85,10 @@ def test_everything_from_the_environment(folder: Path) -> None:
     config = "mask-rcnn_r50_fpn_1x_coco"
     manifest, number = open_work(["--all"], array(1, CONFIG=config, **names))
     assert (manifest.images, manifest.out, number) == (folder / "my photos", folder / "out", 1)
-    settings = manifest.settings
-    assert (settings.weights, settings.checkpoint) == (folder / "w.h5", folder / "n.pth")
-    assert (settings.config, settings.segment_options) == (config, ("--all",))
+    assert manifest.settings == EraseSettings(
+        segment=SegmentSettings(config=config, checkpoint=folder / "n.pth", every=True),
+        inpaint=InpaintSettings(weights=folder / "w.h5"),
+    )
 
 
 def test_what_is_recorded_needs_no_options(folder: Path) -> None:
@@ -98,22 +103,21 @@ def test_what_is_recorded_needs_no_options(folder: Path) -> None:
         assert open_work(arguments, environment) == (manifest, 3)
     with pytest.raises(UsageError, match="slices: 4, now 8"):
         open_work([*given, "--num-slices=8"], array(3))
-    with pytest.raises(UsageError, match="segment_options: --classes=person, now --classes=car"):
+    with pytest.raises(UsageError, match="classes: person, now car"):
         open_work([*given[:-1], "car"], array(3))
     with pytest.raises(UsageError, match=r"task 4: .* has 4 slices"):
         open_work(["out"], array(4, count=1, last=4))
 
 
-def test_what_a_node_can_hold_is_each_arrays_own(folder: Path) -> None:
+def test_resource_options_are_each_arrays_own(folder: Path) -> None:
     given = ["my photos", "out", "--all", "--rim=2"]
     recorded, _ = open_work([*given, "--threads=8", "--device=cuda"], array(0))
     words = [*given, "--threads=2", "--inpaint-batch-size=1"]
     settings = open_work(words, array(1))[0].settings
-    assert settings.segment_options == ("--device=cuda", "--all", "--threads=2")
-    assert settings.inpaint_options == ("--rim=2", "--batch-size=1", "--threads=2")
+    assert settings.resources == Resources(device="cuda", threads=2, inpaint_batch_size=1)
     default = open_work(["my photos", "out", "--threads=4"], array(2))[0].settings
-    assert default.segment_options == ("--device=cuda", "--all")
-    assert default.inpaint_options == ("--rim=2",)
+    assert default.resources == Resources(device="cuda", threads=4)
+    assert (default.segment.every, default.inpaint.rim) == (True, 2)
     assert open_work(["out"], array(2))[0] == recorded
 
 
@@ -127,10 +131,10 @@ def test_options_without_a_selection_are_held_against_those_recorded(folder: Pat
     for words, difference in (
         (["--weights=w 1.h5"], "weights: .*/w.h5, now .*/w 1.h5"),
         (["--empty=skip"], "empty: copy, now skip"),
-        (["--mask=dilate"], "segment_options: --all --mask=hull, now --all\n"),  # by default so
-        (["--rim=6"], "inpaint_options: --rim=2, now none"),
-        (["--min-score=0.9"], "now --all --min-score=0.9 --mask=hull"),
-        (["--all", "--rim=2"], "segment_options: --all --mask=hull, now --all\n"),
+        (["--mask=dilate"], "mask: hull, now dilate\n"),  # by default so
+        (["--rim=6"], "rim: 2, now 6"),
+        (["--min-score=0.9"], "min-score: 0.5, now 0.9"),
+        (["--all", "--rim=2"], "mask: hull, now dilate\n"),
     ):
         with pytest.raises(UsageError, match=difference):
             open_work([*begun, *words], array(1))
@@ -139,7 +143,7 @@ def test_options_without_a_selection_are_held_against_those_recorded(folder: Pat
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["my photos"], array(), "no such file; expected the OUT folder"),
+        (["my photos"], array(), "expected the manifest of an OUT folder"),
         (["my photos", "--all"], array(), "expected IMAGES OUT"),
         ([], array(), "found nothing"),
         (["my photos", "out", "more"], array(), "expected IMAGES OUT"),
@@ -153,7 +157,7 @@ def test_options_without_a_selection_are_held_against_those_recorded(folder: Pat
         (["my photos", "out", "--all", "--weights=n.pth"], array(), "n.pth: not a readable HDF5"),
         (["my photos", "out", "--all", "--checkpoint=gone.pth"], array(), "gone.pth"),
         (["my photos", "out", "--files-from=x"], array(), "--files-from"),
-        (["my photos", "out", "--min-score=7"], array(), "not between 0 and 1"),
+        (["my photos", "out", "--min-score=7"], array(), "must be between 0 and 1"),
         (["my photos", "out"], array(), "nothing is selected"),
         (["my photos", "out", "--all"], {"CHECKPOINT": "n.pth"}, "no task of a job array"),
         # --array=3,5 to repeat two of 64 is no array of 6 slices
@@ -169,13 +173,13 @@ def test_what_cannot_work_is_refused(
 
 def test_without_weights_those_in_the_package_are_taken(folder: Path) -> None:
     manifest, _ = open_work(["my photos", "out", "--all"], array())
-    assert manifest.settings.weights == SHIPPED_WEIGHTS
+    assert manifest.settings.inpaint.weights == SHIPPED_WEIGHTS
 
 
 def test_a_repeated_selection_keeps_the_weights_that_were_given(folder: Path) -> None:
     for words in (["--weights=w.h5"], []):
         manifest, _ = open_work(["my photos", "out", "--all", *words], array())
-        assert manifest.settings.weights == folder / "w.h5"
+        assert manifest.settings.inpaint.weights == folder / "w.h5"
 
 
 RECORD = {

@@ -42,7 +42,7 @@ def test_a_folder_that_nobody_began(tmp_path: Path) -> None:
     assert (status.photos, status.remaining, status.state) == (12, 12, "not begun")
     assert status.rerun == [0, 1, 2, 3]
     assert status.seconds_left is status.images_per_second is status.last_error is None
-    with pytest.raises(UsageError, match="expected the OUT folder"):
+    with pytest.raises(UsageError, match="expected the manifest of an OUT folder"):
         read_erase_status(tmp_path)
 
 
