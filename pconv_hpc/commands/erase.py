@@ -120,7 +120,7 @@ def _open_picture(path: Path) -> None:
 def _erase_folder(arguments: argparse.Namespace) -> int:
     sbatch_options = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if "array" in sbatch_options:
-        raise UsageError("--sbatch array=…: --tasks and --max-running say that")
+        raise UsageError("--sbatch array=…: use --tasks and --max-running")
     here = arguments.local or not should_submit(os.environ)
     if here:
         _refuse_options_of_jobs(sbatch_options, arguments)
@@ -150,8 +150,8 @@ def _refuse_options_of_jobs(sbatch_options: dict[str, str], arguments: argparse.
     given = [*sbatch_options, *(["max-running"] if arguments.max_running else [])]
     if given:
         raise UsageError(
-            f"--{given[0]} is for a Slurm job, and this runs here (--local, or inside a job, or no "
-            "Slurm answers)"
+            f"--{given[0]} is for Slurm jobs, and this runs here (--local, inside a job, or Slurm "
+            "does not answer)"
         )
 
 

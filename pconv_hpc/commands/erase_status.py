@@ -40,9 +40,9 @@ def main() -> None:
     arguments = _parse()
     given = sbatch_options_of(arguments, SBATCH_OPTIONS)
     if (given or arguments.max_running) and not arguments.resubmit:
-        raise UsageError("options of sbatch and --max-running need --resubmit")
+        raise UsageError("sbatch options and --max-running need --resubmit")
     if arguments.watch and arguments.report:
-        raise UsageError("--report writes the page once, and --watch never ends: give one of them")
+        raise UsageError("--report and --watch cannot be combined")
     if arguments.retry_failed:
         _forgive(arguments.out, dry_run=arguments.dry_run)
     _show(arguments, given, clear=False)
@@ -93,7 +93,7 @@ def _forgive(out: Path, *, dry_run: bool) -> None:
             aside = summarise(manifest, number).set_aside
             count += aside if dry_run or not aside else forgive_failures(manifest, number)
         except UsageError as error:
-            print(f"left as they are: {error}", file=sys.stderr)
+            print(f"skipped: {error}", file=sys.stderr)
     will = "would" if dry_run else "will"
     print(f"{count} photos that were set aside {will} be tried again", file=sys.stderr)
 
@@ -124,7 +124,8 @@ def _show(arguments: argparse.Namespace, given: dict[str, str], *, clear: bool) 
         )
     if arguments.resubmit and status.rerun and submission is None:
         raise UsageError(
-            f"--resubmit needs a Slurm that answers; to go on here: {_local_command(status)}"
+            "--resubmit needs Slurm, which does not answer; to continue here: "
+            f"{_local_command(status)}"
         )
     if arguments.json:
         command = _command(status, submission)
@@ -133,7 +134,7 @@ def _show(arguments: argparse.Namespace, given: dict[str, str], *, clear: bool) 
         text = describe_status(status, _command(status, submission))
     print(("\033[H\033[2J" if clear else "") + text, flush=True)
     if arguments.resubmit and not arguments.dry_run:
-        said = "nothing is to be rerun" if submission is None else f"job {submission.submit()}"
+        said = "nothing to rerun" if submission is None else f"job {submission.submit()}"
         print(f"submitted   {said}", file=sys.stderr if arguments.json else sys.stdout)
 
 

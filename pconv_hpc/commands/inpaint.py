@@ -52,7 +52,7 @@ def main() -> int:
             print(f"{job.photo} + {job.mask} -> {job.output}")
         return EXIT_DONE
     if not pairing.jobs:
-        print("none of these photos has a mask: nothing to erase")
+        print("none of these photos has a mask; nothing to erase")
         return EXIT_DONE
     check_weights(settings.inpaint.weights)  # before TensorFlow takes its seconds
     return _erase(arguments, settings, pairing)

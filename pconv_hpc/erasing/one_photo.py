@@ -119,7 +119,7 @@ def erase_selected(work: OnePhoto, say: Callable[[str], None]) -> None:
     found = work.find()
     if not found.selected:
         table = describe_instances(found.instances) if found.instances else "no objects"
-        raise UsageError(f"{work.photo}: nothing there was selected; found were\n{table}")
+        raise UsageError(f"{work.photo}: the selection matches nothing in it; found:\n{table}")
     say(f"to erase: {_names(found, found.selected)}")
     work.erase()
     say(f"written: {work.output}")
@@ -150,9 +150,9 @@ def erase_answered(
     """
     found = work.find()
     if not found.instances:
-        raise UsageError(f"{work.photo}: no objects were found in it; --min-score 0.1 finds more")
+        raise UsageError(f"{work.photo}: no objects found; --min-score 0.1 finds more")
     say(describe_instances(found.instances))
-    say(f"these numbers are in {work.places.overlay}")
+    say(f"the numbers are drawn in {work.places.overlay}")
     show(work.places.overlay)
     chosen: set[int] = set()
     while answer := _answer(ask, say):

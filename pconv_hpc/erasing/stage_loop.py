@@ -47,7 +47,7 @@ def follow(
     unfinished = num_photos - counts.total()
     if unfinished:
         print(
-            f"stopped by {stop.signal_name} with {unfinished} photos to go; run the same command "
+            f"stopped by {stop.signal_name} with {unfinished} photos left; run the same command "
             "again to continue",
             file=sys.stderr,
         )

@@ -33,7 +33,7 @@ def run_stage(command: Sequence[str], log_path: Path) -> None:
     reason = stated_reason(output)
     if reason is None:
         name, tail = program_name(command), output[-_TAIL_CHARACTERS:]
-        raise PconvError(f"{name} ended with exit code {code} and said last:\n{tail}")
+        raise PconvError(f"{name} exited with code {code}; its last output:\n{tail}")
     raise (UsageError if code == EXIT_USAGE else PconvError)(reason)
 
 

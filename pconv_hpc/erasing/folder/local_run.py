@@ -74,7 +74,7 @@ def erase_here(manifest: Manifest) -> LocalEnding:
                 exit_code = EXIT_FAILED
                 if holder := living_holder(manifest.slice_dir(number)):
                     bar.write(
-                        f"slice {number} is left to {holder.describe()}, which is at work on it",
+                        f"slice {number} skipped: locked by {holder.describe()}",
                         file=sys.stderr,
                     )
     return LocalEnding(exit_code, "")

@@ -128,7 +128,7 @@ class Manifest:
             raise UsageError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
 
 
-_AGAIN = "the folder's list of photos is lost: erase into another OUT"
+_AGAIN = "choose another OUT"
 
 
 def _require_counts(*counts: int) -> None:
@@ -142,7 +142,7 @@ def _parse_row(path: Path, row: int, line: bytes) -> PhotoRow:
         raise UsageError(f"{path}: row {row} is damaged ({error}); {_AGAIN}") from error
     relative = PurePosixPath(photo.photo)
     if relative.is_absolute() or ".." in relative.parts:
-        raise UsageError(f"{path}: row {row}: {photo.photo!r} leads out of the folder; {_AGAIN}")
+        raise UsageError(f"{path}: row {row}: {photo.photo!r} points outside the folder; {_AGAIN}")
     return photo
 
 
@@ -182,7 +182,7 @@ def build_manifest(
         raise UsageError(f"{images}: no such folder; expected a folder of photos or of tar files")
     require_own_folder(out, images)
     if num_slices < 1:
-        raise UsageError(f"{num_slices} slices: expected at least 1")
+        raise UsageError(f"{num_slices} slices; expected at least 1")
     with writing_results(out):
         _write_once(images, out, num_slices, settings, chunk_rows, environment)
     manifest = read_manifest(out)
@@ -200,9 +200,9 @@ def require_own_folder(out: Path, images: Path) -> None:
     """Raise ``UsageError`` where ``out`` (absolute) is no folder for results nor can become one."""
     there = next(path for path in (out, *out.parents) if os.path.lexists(path))
     if not there.is_dir():
-        raise UsageError(f"{there}: is no folder; expected a folder of its own for the results")
+        raise UsageError(f"{there}: not a folder; the results need a folder of their own")
     if there == out and out.samefile(images):
-        raise UsageError(f"{out}: expected a folder of its own for the results")
+        raise UsageError(f"{out}: holds the photos; the results need a folder of their own")
 
 
 def _write_once(
@@ -240,8 +240,8 @@ def _write(
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":
             raise UsageError(
-                f"{images}: tar files are written anew with all their members; expected that "
-                "photos with nothing to erase are copied, and not skipped"
+                f"{images}: tar files keep all their members, so photos with nothing to erase "
+                "cannot be left out; use --empty copy"
             )
         with atomic_path(out / PHOTOS_NAME) as temporary:
             slices = _write_rows(rows, temporary, num_slices)

@@ -51,7 +51,7 @@ def _list_all(images: Path, left_out: Path) -> Iterator[PhotoRow]:
         raise UsageError(f"{images}: no such folder; expected a folder of photos or of tar files")
     if tars and num_photos:
         raise UsageError(
-            f"{images}: holds photos and also tar files ({min(tars)}); expected one of both kinds"
+            f"{images}: holds both photos and tar files ({min(tars)}); expected only one kind"
         )
     for tar in tars:
         for key, num_bytes in list_photos(root / tar).items():

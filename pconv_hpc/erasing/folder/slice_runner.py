@@ -129,7 +129,7 @@ class SliceRunner:
             try:
                 stack.enter_context(FolderLock(self._slice_dir, self._environment))
             except UsageError as error:
-                self._say(f"left to whom it belongs: {error}")
+                self._say(f"skipped: {error}")
                 return SliceEnding(EXIT_DONE, False, summarise(self._manifest, self._number))
             stack.enter_context(self._writer)
             return self._run_locked()
@@ -139,7 +139,7 @@ class SliceRunner:
         rows = list(self._manifest.photos(self._number))
         parts = list(parts_of(self._manifest, rows))
         self._say(f"{len(rows)} photos, attempt {self._writer.path.stem}")
-        self._blame_the_begun("the task ended while {stage} worked on this photo")
+        self._blame_the_begun("the task ended while {stage} was working on this photo")
         self._sweep(parts)
         num_ended = self._ledger.num_ended
         try:
@@ -241,7 +241,9 @@ class SliceRunner:
             self._deaths = 0
         if code == EXIT_DONE or (code == EXIT_FAILED and not unfinished):
             for photo in unfinished:
-                self._fail(photo, stage, f"{stage} ended without a word about this photo")
+                self._fail(
+                    photo, stage, f"{stage} exited without recording what became of this photo"
+                )
             self._ledger.refresh()
             return
         if code in (EXIT_INTERRUPTED, EXIT_USAGE) or self._programs.is_told_to_stop:
@@ -259,11 +261,11 @@ class SliceRunner:
         self, stage: StageName, stages: Stages, todo: Sequence[PhotoRow], code: int
     ) -> None:
         """Go on after a stage's death, which nobody wished; raises ``_Ended`` if that is no use."""
-        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"broke (exit code {code})"
-        begun = self._blame_the_begun(f"{{stage}} {how} while it worked on this photo")
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
+        begun = self._blame_the_begun(f"{{stage}} {how} while working on this photo")
         stages.sweep([row.photo for row in todo if row.photo in begun])
         self._deaths += 1
-        self._say(f"{stage} {how} while it worked on {len(begun)} photos")
+        self._say(f"{stage} {how} while working on {len(begun)} photos")
         if self._deaths >= (_MAX_DEATHS_AT_WORK if begun else _MAX_DEATHS_AT_START):
             self._say(f"{stage} died {self._deaths} times in a row without finishing a photo")
             raise _Ended(EXIT_FAILED)
@@ -371,5 +373,5 @@ def _describe(summary: SliceSummary) -> str:
     parts = [f"{summary.erased} erased", f"{summary.empty} with nothing to erase"]
     parts += [f"{summary.failed} failed"] if summary.failed else []
     parts += [f"{summary.set_aside} set aside"] if summary.set_aside else []
-    parts += [f"{summary.remaining} to go"] if summary.remaining else []
+    parts += [f"{summary.remaining} left"] if summary.remaining else []
     return ", ".join(parts)

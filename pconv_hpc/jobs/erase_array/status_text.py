@@ -14,11 +14,11 @@ _MAX_REASONS = 10
 
 
 def describe_status(status: EraseStatus, command: str | None) -> str:
-    """Return the lines that say how far a folder is, and how to go on.
+    """Return the lines that say how far a folder is, and how to continue.
 
     Args:
         status: of the folder.
-        command: what makes the rest go on; ``None`` where nothing is to be done.
+        command: what continues the rest; ``None`` where nothing is to be done.
     """
     emptied = "copied" if status.empty_setting == "copy" else "left out"
     lines = [
@@ -36,7 +36,9 @@ def describe_status(status: EraseStatus, command: str | None) -> str:
     lines += _counts("erased", status.classes)
     lines += _counts("why failed", status.reasons)
     if status.num_torn:
-        lines.append(f"torn        {status.num_torn} lines of ledgers, left by crashes; no loss")
+        lines.append(
+            f"truncated   {status.num_torn} ledger lines, left by crashes; nothing is lost"
+        )
     if status.last_error and status.last_error not in status.reasons:
         lines.append(f"last error  {status.last_error}")
     if status.rerun:
@@ -64,10 +66,10 @@ def _slices(status: EraseStatus) -> str:
 
 def _slurm(status: EraseStatus) -> str:
     if status.slurm is None:
-        return "no Slurm answers here"
+        return "not available here"
     states = ", ".join(f"{count} {state}" for state, count in sorted(status.slurm.items()))
     jobs = ", ".join(map(str, status.job_ids))
-    return f"{states or 'nothing waits or runs'}{f' (arrays {jobs})' if jobs else ''}"
+    return f"{states or 'nothing queued or running'}{f' (arrays {jobs})' if jobs else ''}"
 
 
 def _speed(status: EraseStatus) -> str:
@@ -75,10 +77,10 @@ def _speed(status: EraseStatus) -> str:
     if status.images_per_second is not None:
         parts.append(f"{status.images_per_second:.2f} images/s in the last minutes")
     if status.images_per_task_hour is not None:
-        parts.append(f"{status.images_per_task_hour:,.0f} images an hour and task")
+        parts.append(f"{status.images_per_task_hour:,.0f} images per hour and task")
     if status.last_time is not None:
         age = tqdm.format_interval(max(0, time.time() - status.last_time))
-        parts.append(f"last news {age} ago")
+        parts.append(f"last update {age} ago")
     return ", ".join(parts) or "-"
 
 

@@ -51,7 +51,7 @@ class Submission:
         limit = max_array_tasks()
         if self.indices and max(self.indices) >= limit:
             raise UsageError(
-                f"{max(self.indices) + 1} tasks: this Slurm takes {limit} in an array "
+                f"{max(self.indices) + 1} tasks: this Slurm allows {limit} in an array "
                 f"(MaxArraySize); use --tasks {limit} or fewer"
             )
 
@@ -78,8 +78,8 @@ class Submission:
         # With a backslash anywhere in the path Slurm puts no numbers into the names of logs.
         if "\\" in str(self.out):
             raise UsageError(
-                f"{self.out}: Slurm takes a backslash in the path of a log for its own; expected "
-                "an OUT without one, or --local"
+                f"{self.out}: Slurm changes log paths that contain a backslash; choose an OUT "
+                "without one, or pass --local"
             )
 
 

@@ -14,7 +14,7 @@ from pconv_hpc.options.erase import add_erase_options, erase_settings, refuse_gi
 
 _USAGE = (
     "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --classes person …, or "
-    "sbatch --array=3,5 jobs/erase_array.sbatch OUT to go on with what OUT/manifest.json records"
+    "sbatch --array=3,5 jobs/erase_array.sbatch OUT to continue what OUT/manifest.json records"
 )
 
 
@@ -104,7 +104,7 @@ def parse_settings(
 def _task(environment: Mapping[str, str]) -> int:
     number = environment.get("SLURM_ARRAY_TASK_ID")
     if number is None:
-        raise UsageError(f"this is no task of a job array: {_USAGE}")
+        raise UsageError(f"not a task of a job array: {_USAGE}")
     return int(number)
 
 
@@ -115,7 +115,7 @@ def _count(environment: Mapping[str, str]) -> int:
     # Some indices of an array alone do not tell how many slices there are to be.
     if count != last + 1:
         raise UsageError(
-            f"task {number}: the array has {count} tasks, the last of them {last}, which does not "
-            "tell how many slices there are: use --array=0-N, or add --num-slices"
+            f"task {number}: the array has {count} tasks, the last of them {last}, so the number "
+            "of slices is unknown; use --array=0-N, or add --num-slices"
         )
     return count

@@ -82,7 +82,7 @@ def test_slices_are_submitted_once_and_resubmitted_where_nobody_does_them(
     assert (status["state"], status["waiting"]) == ("in the queue", [0, 1, 2, 3])
     assert status["rerun"] == []
     assert status["job_ids"] == [int(job)]
-    assert "nothing is to be rerun" in call(
+    assert "nothing to rerun" in call(
         slurm_cluster, "erase_status.py", "an out", "--resubmit", cwd=folder
     )
     again = call(slurm_cluster, "erase.py", "my photos", "an out", cwd=folder)

@@ -121,7 +121,7 @@ def test_a_second_task_torn_rows_and_a_folder_that_changes(
 
         second = erase(manifest)
         assert second.code == 1
-        assert f"slice 0 is left to process {run.process.pid} on " in second.stderr
+        assert f"slice 0 skipped: locked by process {run.process.pid} on " in second.stderr
         changed = {path.name for path in before if path.stat().st_mtime_ns != before[path]}
         assert changed <= {"log.txt", "report.html"}
 

@@ -158,11 +158,11 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("folder", "out", "--weights", "W", "--all", "--checkpoint", "no.pth"), "no.pth: no such"),
         (("folder", "out", "--weights", "W", "--all", "--choices", "no.csv"), "no.csv"),
         (("folder", "out", "--weights", "W", "--choices", "t.csv"), "not in"),
-        (("folder", "folder", "--weights", "W", "--all"), "a folder of its own"),
-        (("folder", "a.png/x", "--weights", "W", "--all", "--local"), "a.png: is no folder"),
+        (("folder", "folder", "--weights", "W", "--all"), "a folder of their own"),
+        (("folder", "a.png/x", "--weights", "W", "--all", "--local"), "a.png: not a folder"),
         (("folder", "out", "--weights", "W", "--all", "--sbatch", "array=1"), "--tasks"),
-        (("folder", "out", "--weights", "W", "--all", "--local", "--time=1"), "--time is for a S"),
-        (("folder", "out", "--all", "--local", "--max-running=1"), "--max-running is for a Slurm"),
+        (("folder", "out", "--weights", "W", "--all", "--local", "--time=1"), "--time is for S"),
+        (("folder", "out", "--all", "--local", "--max-running=1"), "--max-running is for Slurm"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(

@@ -92,4 +92,4 @@ def test_resubmitting_needs_a_slurm(tmp_path: Path) -> None:
     manifest = make_erase_folder(tmp_path)
     done = status(manifest.out, "--resubmit")
     assert done.returncode == 2
-    assert "--resubmit needs a Slurm that answers; to go on here:" in done.stderr
+    assert "--resubmit needs Slurm, which does not answer; to continue here:" in done.stderr

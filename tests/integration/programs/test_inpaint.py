@@ -192,7 +192,7 @@ def test_a_signal_stops_it_between_photos_and_the_same_command_continues(
     _, stderr = process.communicate(timeout=60)
     done = len(list(out.rglob("*.png")))
     assert process.returncode == 75, stderr
-    assert f"stopped by SIGUSR2 with {60 - done} photos to go" in stderr
+    assert f"stopped by SIGUSR2 with {60 - done} photos left" in stderr
     assert 0 < done < 60
     assert not list(out.rglob("*.tmp"))
 

@@ -41,4 +41,4 @@ def test_photos_are_counted_and_failures_named(
     said = capsys.readouterr()
     assert said.out == f"{statuses.count('erased')} erased, 1 {sorted(statuses)[-1]}\n"
     assert ("failed: a.jpg: damaged" in said.err) == ("failed" in statuses)
-    assert ("with 1 photos to go" in said.err) == (exit_code == EXIT_INTERRUPTED)
+    assert ("with 1 photos left" in said.err) == (exit_code == EXIT_INTERRUPTED)

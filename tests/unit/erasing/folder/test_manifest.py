@@ -230,9 +230,9 @@ def test_settings_are_recorded(tmp_path: Path) -> None:
     [
         ([], "out", "no photos in it"),
         (["notes.txt"], "out", "no photos in it"),
-        (["a.jpg"], "photos", "a folder of its own"),
-        (["a.jpg"], "photos/a.jpg", "a folder of its own"),
-        (["a.jpg"], "photos/a.jpg/b/c", r"a\.jpg: is no folder"),
+        (["a.jpg"], "photos", "a folder of their own"),
+        (["a.jpg"], "photos/a.jpg", "a folder of their own"),
+        (["a.jpg"], "photos/a.jpg/b/c", r"a\.jpg: not a folder"),
         (None, "out", "no such folder"),
     ],
 )

@@ -129,7 +129,7 @@ def test_only_photos_that_kill_their_stage_are_set_aside(
     assert set(folder.outputs()) == set(wishes) - killers
     stage = "inpaint" if where else "segment"
     assert ending.summary.reasons == {
-        f"{stage} was killed by SIGKILL while it worked on this photo": 3
+        f"{stage} was killed by SIGKILL while working on this photo": 3
     }
     # two deaths in company, as 5 and 6 are begun together, then two more for each alone
     assert len(folder.calls()) == 2 + 3 * 2 + 1
@@ -151,7 +151,9 @@ def test_a_stage_that_says_nothing_about_a_photo_fails_it(
     folder = make(tmp_path, monkeypatch, {"a.jpg": "silent", "b.jpg": "star"})
     ending = run(folder, programs)
     assert ending.exit_code == 1
-    assert ending.summary.reasons == {"segment ended without a word about this photo": 1}
+    assert ending.summary.reasons == {
+        "segment exited without recording what became of this photo": 1
+    }
     assert statuses(folder) == {"a.jpg": "failed", "b.jpg": "erased"}
 
 
@@ -301,7 +303,7 @@ def test_a_task_that_a_photo_kills_again_and_again_sets_it_aside(
     assert found.pop("2.jpg") == "set aside"
     assert set(found.values()) == {"erased"}
     assert list(summarise(folder.manifest, 0).reasons) == [
-        "the task ended while segment worked on this photo"
+        "the task ended while segment was working on this photo"
     ]
 
 

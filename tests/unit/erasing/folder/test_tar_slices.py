@@ -213,9 +213,9 @@ def test_what_tar_files_cannot_have_is_refused(tmp_path: Path) -> None:
     (tmp_path / "both/b.jpg").touch()
     skip = EraseSettings(empty="skip")
     for images, settings, message in (
-        ("tars", skip, "copied, and not skipped"),
+        ("tars", skip, "cannot be left out; use --empty copy"),
         ("empty", SETTINGS, "no photos in it"),
-        ("both", SETTINGS, "photos and also tar files"),
+        ("both", SETTINGS, "both photos and tar files"),
     ):
         with pytest.raises(UsageError, match=message):
             build_manifest(tmp_path / images, tmp_path / "out", num_slices=1, settings=settings)

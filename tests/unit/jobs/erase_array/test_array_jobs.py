@@ -72,7 +72,7 @@ def test_no_folder_passes_for_a_field_or_a_pattern_of_slurms() -> None:
     assert shlex.split(line)[-1] == str(out)
     odd = Submission(out=Path("/a\\b/c"), indices=[0], max_running=None, site=Path("/s.sh"))
     for submit in (odd.require_room, odd.submit):
-        with pytest.raises(UsageError, match="a backslash in the path of a log"):
+        with pytest.raises(UsageError, match="log paths that contain a backslash"):
             submit()
 
 

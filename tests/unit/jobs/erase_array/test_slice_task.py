@@ -148,7 +148,7 @@ def test_options_without_a_selection_are_held_against_those_recorded(folder: Pat
         ([], array(), "found nothing"),
         (["my photos", "out", "more"], array(), "expected IMAGES OUT"),
         (["none", "out", "--all"], array(), "none: no such folder"),
-        (["my photos", "my photos", "--all"], array(), "a folder of its own"),
+        (["my photos", "my photos", "--all"], array(), "a folder of their own"),
         (["my photos", "out", "--num-slices", "x"], array(), "--num-slices"),
         (["my photos", "out", "--num-slices", "3", "--all"], array(3), "expected 0 to 2"),
         (["my photos", "out", "--overwrite"], array(), "--overwrite is for one photo"),
@@ -159,7 +159,7 @@ def test_options_without_a_selection_are_held_against_those_recorded(folder: Pat
         (["my photos", "out", "--files-from=x"], array(), "--files-from"),
         (["my photos", "out", "--min-score=7"], array(), "must be between 0 and 1"),
         (["my photos", "out"], array(), "nothing is selected"),
-        (["my photos", "out", "--all"], {"CHECKPOINT": "n.pth"}, "no task of a job array"),
+        (["my photos", "out", "--all"], {"CHECKPOINT": "n.pth"}, "not a task of a job array"),
         # --array=3,5 to repeat two of 64 is no array of 6 slices
         (["my photos", "out", "--all"], array(3, count=2, last=5), "add --num-slices"),
     ],

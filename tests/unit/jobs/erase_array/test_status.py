@@ -164,8 +164,8 @@ done        2 erased, 1 with nothing to erase (copied)
 failed      1 to be tried again, 0 set aside after 3 failures
 remaining   9, 00:45 left
 slices      1 at work, 3 to rerun
-slurm       no Slurm answers here
-speed       0.20 images/s in the last minutes, 720 images an hour and task
+slurm       not available here
+speed       0.20 images/s in the last minutes, 720 images per hour and task
 erased      4 person
 why failed  1 odd \\xff name
 rerun       1-3
