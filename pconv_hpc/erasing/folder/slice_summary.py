@@ -72,7 +72,7 @@ def summarise(manifest: Manifest, number: int) -> SliceSummary:
 
 def count(manifest: Manifest, number: int, ledger: SliceLedger) -> SliceSummary:
     """Count what a slice's ledger says about its photos; rows of other photos do not count."""
-    counts = Counter[str]()
+    counts = Counter({"photos": 0})
     classes, reasons = Counter[str](), Counter[str]()
     for row in manifest.photos(number):
         counts["photos"] += 1
@@ -89,12 +89,7 @@ def count(manifest: Manifest, number: int, ledger: SliceLedger) -> SliceSummary:
                 counts["failed"] += not outcome.is_set_aside
                 reasons[outcome.reason] += 1
     return SliceSummary(
-        photos=counts["photos"],
-        erased=counts["erased"],
-        empty=counts["empty"],
-        failed=counts["failed"],
-        set_aside=counts["set_aside"],
-        remaining=counts["remaining"],
+        **counts,
         classes=dict(classes.most_common()),
         reasons=_most_common(reasons),
         first_time=ledger.first_time,

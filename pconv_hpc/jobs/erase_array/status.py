@@ -18,6 +18,7 @@ from pconv_hpc.jobs.erase_array.array_jobs import Element, logs_dir, noted_jobs,
 RECENT_S = 600.0
 _PENDING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"})
 _LOG_TAIL_BYTES = 1 << 16
+_SUMMED = ("photos", "erased", "empty", "failed", "set_aside", "remaining", "num_torn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +126,7 @@ class _Totals:
             summary = done or count(manifest, number, ledger)
         else:
             summary = done
-        names = ("photos", "erased", "empty", "failed", "set_aside", "remaining", "num_torn")
-        self.numbers.update({name: getattr(summary, name) for name in names})
+        self.numbers.update({name: getattr(summary, name) for name in _SUMMED})
         self.classes.update(summary.classes)
         self.reasons.update(summary.reasons)
         self.busy_seconds += summary.busy_seconds
@@ -170,12 +170,7 @@ def read_erase_status(out: Path) -> EraseStatus:
         out=str(out),
         images=str(manifest.images),
         empty_setting=manifest.settings.empty,
-        photos=totals.numbers["photos"],
-        erased=totals.numbers["erased"],
-        empty=totals.numbers["empty"],
-        failed=totals.numbers["failed"],
-        set_aside=totals.numbers["set_aside"],
-        remaining=remaining,
+        **{name: totals.numbers[name] for name in _SUMMED},
         classes=dict(totals.classes.most_common()),
         reasons=dict(totals.reasons.most_common()),
         num_slices=manifest.num_slices,
@@ -190,7 +185,6 @@ def read_erase_status(out: Path) -> EraseStatus:
         seconds_left=remaining / speed if speed and at_work else None,
         last_time=totals.last_time,
         last_error=_last_error(manifest.out, totals),
-        num_torn=totals.numbers["num_torn"],
     )
 
 
