@@ -9,7 +9,7 @@ from pathlib import Path
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.inpainting.photo_task import Job
-from pconv_hpc.photos.formats.photo_files import MASK_SUFFIXES, PHOTO_SUFFIXES
+from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES, READ_SUFFIXES
 from pconv_hpc.photos.result_path import result_path
 from pconv_hpc.photos.sources.visible_files import visible_files
 
@@ -65,7 +65,7 @@ def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | No
     if only is not None:
         return _pair_list(images, masks, out, only)
     photos = _files(images, out, PHOTO_SUFFIXES)
-    mask_files = _files(masks, out, MASK_SUFFIXES)
+    mask_files = _files(masks, out, READ_SUFFIXES)
     if _same(images, masks):  # together in one folder: only the ending tells them apart
         photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
@@ -118,7 +118,7 @@ def _masks_in(masks: Path, folder: Path, only_with_ending: bool) -> list[Path]:
     return [
         path
         for path in paths
-        if path.suffix.lower() in MASK_SUFFIXES
+        if path.suffix.lower() in READ_SUFFIXES
         and (path.stem.endswith(_MASK_ENDING) or not only_with_ending)
     ]
 

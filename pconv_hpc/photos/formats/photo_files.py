@@ -19,9 +19,11 @@ from pconv_hpc.photos.formats import jpeg, png, tiff, webp
 from pconv_hpc.photos.mask_values import KEPT
 from pconv_hpc.photos.photo import Photo, upright_view
 
-# What is read and written; the suffix only says which files of a folder are looked at.
+# The suffix only says which files of a folder are looked at.
+# What is edited and written back:
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp")
-MASK_SUFFIXES = (*PHOTO_SUFFIXES, ".bmp", ".gif")
+# What is only looked at, such as masks and photos to be packed:
+READ_SUFFIXES = (*PHOTO_SUFFIXES, ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".avif")
 
 _READERS = {
     "JPEG": jpeg.read,

@@ -10,11 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from pconv_hpc.foundation.text import printable
-
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
-    ".jp2", ".avif",
-})  # fmt: skip
+from pconv_hpc.photos.formats.photo_files import READ_SUFFIXES
 
 _MAX_KEY_BYTES = 4096
 
@@ -77,4 +73,4 @@ def why_no_photo(key: str) -> str | None:
     path = PurePosixPath(key)
     if any(part.startswith(".") for part in path.parts):  # ._photo.jpg is what macOS leaves behind
         return "hidden"
-    return None if path.suffix.lower() in IMAGE_SUFFIXES else "not named like an image"
+    return None if path.suffix.lower() in READ_SUFFIXES else "not named like an image"
