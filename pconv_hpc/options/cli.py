@@ -12,7 +12,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Keep line breaks in descriptions, and show each default that says something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        says_nothing = action.default is None or action.default is False or action.default == []
+        default = action.default
+        says_nothing = default is None or default is False or default in ([], "")
         return action.help if says_nothing else super()._get_help_string(action)
 
 
