@@ -1,8 +1,8 @@
 """Collect the silhouettes of real objects from photos, to draw masks in the shape of objects.
 
-PHOTOS is a pack (its index.json), a folder tree of photos, or a tar file. An MMDetection network
-finds the objects; those that are certain, neither tiny nor huge, and not cut off by the photo's
-edge go into OUT, one HDF5 file with the class, score, size and outline of each. pconv-hpc
+PHOTOS is a pack (its index.json or folder), a folder tree of photos, or a tar file. An MMDetection
+network finds the objects; those with a high score, neither tiny nor huge, and not cut off by the
+photo's edge go into OUT, one HDF5 file with the class, score, size and outline of each. pconv-hpc
 make-masks and masks.objects_from in a configuration read it.
 
 One process is enough; mpirun or srun with mpi4py share the work among ranks, with the same result.
@@ -23,18 +23,19 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.launchers import local_position
 from pconv_hpc.foundation.mpi import World
 from pconv_hpc.foundation.stop_request import StopRequest
-from pconv_hpc.harvest.collect import Wish, harvest
+from pconv_hpc.harvest.collect import HarvestSettings, choose_photos, harvest
 from pconv_hpc.harvest.from_instances import find_instances, harvest_instances
 from pconv_hpc.harvest.outlines import Criteria
 from pconv_hpc.harvest.parts import Parts, num_lines
 from pconv_hpc.harvest.photo_blocks import num_blocks
-from pconv_hpc.harvest.photos import HarvestPhotos, choose_photos, open_photos
 from pconv_hpc.masks.silhouette_file import SilhouetteFile
 from pconv_hpc.masks.silhouette_report import TILE_SIZE, class_table, silhouette_tiles
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options, settings_of
 from pconv_hpc.photos.contact_sheet import save_contact_sheet
+from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation.settings import DetectorSettings
+from pconv_hpc.shards.packed_photos import open_photos
 
 _EXAMPLES = """\
   # the weights of Mask R-CNN, once
@@ -64,7 +65,7 @@ def main() -> None:
     arguments = _parse()
     if arguments.out.is_dir():
         raise UsageError(f"{arguments.out}: is a folder; expected the name of a file")
-    wish = Wish(
+    settings = HarvestSettings(
         criteria=Criteria(
             classes=tuple(name.strip() for name in arguments.classes.split(",") if name.strip()),
             min_score=arguments.min_score,
@@ -78,13 +79,13 @@ def main() -> None:
     world = World()
     with world.ending_together(), StopRequest() as stop:
         if arguments.dry_run:
-            _describe(arguments, wish, world)
+            _describe(arguments, settings, world)
             return
         if not arguments.from_instances:
-            _harvest(arguments, wish, world, stop)
+            _harvest(arguments, settings, world, stop)
         elif world.is_first:
             harvest_instances(
-                arguments.photos, wish, arguments.out, should_stop=lambda: stop.is_set
+                arguments.photos, settings, arguments.out, should_stop=lambda: stop.is_set
             )
         if world.is_first:
             _report(arguments.out, arguments.contact_sheet)
@@ -92,11 +93,13 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("photos", type=Path, help="index.json of a pack, folder, or tar file")
+    parser.add_argument("photos", type=Path, help="pack, folder of photos, or tar file")
     parser.add_argument("out", type=Path, help="silhouette file to write, HDF5")
 
     objects = parser.add_argument_group("which objects")
-    objects.add_argument("--classes", default="", metavar="A,B", help="only these (default: all)")
+    objects.add_argument(
+        "--classes", default="", metavar="A,B", help="only these, as person,car (default: all)"
+    )
     objects.add_argument("--min-score", type=float, default=0.7, help="minimum score, 0 to 1")
     objects.add_argument("--min-area", type=float, default=0.003, help="minimum share of the photo")
     objects.add_argument("--max-area", type=float, default=0.5, help="maximum share of the photo")
@@ -132,45 +135,44 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
-def _open(
-    arguments: argparse.Namespace, world: World, stop: StopRequest | None = None
-) -> HarvestPhotos:
+def _open(arguments: argparse.Namespace, world: World, stop: StopRequest | None = None) -> Photos:
     return open_photos(
         arguments.photos,
         Parts(arguments.out).folder,
         world,
-        max_pixels=arguments.resources.max_pixels,
         save_index=stop is not None,
         should_stop=lambda: stop is not None and stop.is_set,
     )
 
 
-def _describe(arguments: argparse.Namespace, wish: Wish, world: World) -> None:
+def _describe(arguments: argparse.Namespace, settings: HarvestSettings, world: World) -> None:
     if arguments.from_instances:
-        found = f"{len(find_instances(arguments.photos, wish)):,} photos' instances"
+        found = f"{len(find_instances(arguments.photos, settings)):,} photos' instances"
     else:
         photos = _open(arguments, world)
-        chosen = len(choose_photos(photos.num_photos, wish.max_photos))
+        chosen = len(choose_photos(len(photos.keys), settings.max_photos))
         done = num_lines(Parts(arguments.out).folder)
         found = (
-            f"{chosen:,} of {photos.num_photos:,} photos, in {num_blocks(chosen):,} blocks of "
+            f"{chosen:,} of {len(photos.keys):,} photos, in {num_blocks(chosen):,} blocks of "
             f"which {done:,} are done,"
         )
     if world.is_first:
         if arguments.out.exists():
-            print(f"{arguments.out} is there: the same harvest leaves it alone, another is refused")
+            print(f"{arguments.out} already exists: kept if it is of this harvest, else refused")
         print(f"would look at {found} for {arguments.out}: nothing was written (--dry-run)")
     world.barrier()
 
 
-def _harvest(arguments: argparse.Namespace, wish: Wish, world: World, stop: StopRequest) -> None:
+def _harvest(
+    arguments: argparse.Namespace, settings: HarvestSettings, world: World, stop: StopRequest
+) -> None:
     parts = Parts(arguments.out)
     try:
         with contextlib.ExitStack() as stack:
             if world.is_first:
                 with writing(parts.folder):
                     stack.enter_context(FolderLock(parts.folder))
-            failed = _find(arguments, wish, world, stop)
+            failed = _find(arguments, settings, world, stop)
     finally:
         if world.is_first:
             parts.remove_folder()
@@ -181,7 +183,7 @@ def _harvest(arguments: argparse.Namespace, wish: Wish, world: World, stop: Stop
 
 
 def _find(
-    arguments: argparse.Namespace, wish: Wish, world: World, stop: StopRequest
+    arguments: argparse.Namespace, settings: HarvestSettings, world: World, stop: StopRequest
 ) -> list[tuple[str, str]]:
     photos = _open(arguments, world, stop)
 
@@ -195,16 +197,17 @@ def _find(
         arguments.network.config,
         arguments.network.checkpoint,
         arguments.resources.device or device_of_rank(local_rank),
-        min_score=wish.criteria.min_score,
+        min_score=settings.criteria.min_score,
         batch_size=arguments.resources.segment_batch_size,
     )
     return harvest(
         photos,
         segmenter,
-        wish,
+        settings,
         arguments.out,
         world=world,
         num_threads=arguments.resources.threads,
+        max_pixels=arguments.resources.max_pixels,
         should_stop=lambda: stop.is_set,
     )
 

@@ -5,24 +5,29 @@ For every photo OUT gets, under the photo's relative path,
   masks/PHOTO.png        white where to erase, if something was selected
   overlays/PHOTO.jpg     with --overlay: the photo with its instances numbered
 pconv-hpc inpaint reads OUT/masks as it is. Finished photos are skipped. A different selection
-reuses the instances found before, without running the network.
+reuses the instances found before, without running the network. A pack or a tar file is read in
+place; pconv-hpc harvest --from-instances collects silhouettes from what was found in it.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.stage_ledger import StageLedger
 from pconv_hpc.erasing.settings import Resources
 from pconv_hpc.erasing.stage_loop import follow
 from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
+from pconv_hpc.foundation.mpi import World
 from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.stage import add_stage_options, stage_settings
+from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation.choices import Choices, read_choices, refuse_unknown
-from pconv_hpc.segmentation.photo_places import Places, find_photos, places, read_list
+from pconv_hpc.segmentation.photo_places import PlacesList, find_photos, is_source, read_list
 from pconv_hpc.segmentation.settings import SegmentSettings
+from pconv_hpc.shards.packed_photos import open_photos
 
 _EXAMPLES = """\
   # the weights of Mask R-CNN, once
@@ -66,7 +71,11 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("images", type=Path, help="photo, or folder of photos")
+    parser.add_argument(
+        "images",
+        type=Path,
+        help="photo, folder of photos, pack (its index.json or folder) or tar file",
+    )
     parser.add_argument("out", type=Path, help="folder for the results")
 
     add_setting_options(parser, SegmentSettings)
@@ -75,12 +84,20 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str]) -> list[Places]:
+def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str]) -> PlacesList:
     """Return the photos to work on; every photo of the table of choices must be there."""
     if arguments.out.is_file():
         raise UsageError(f"{arguments.out}: is a file; expected a folder for the results")
+    source: Photos | None = None
+    images: Sequence[str]
     if arguments.files_from:
         folder, images = arguments.images, read_list(arguments.files_from, arguments.images)
+    elif is_source(arguments.images):
+        folder = arguments.images
+        source = open_photos(folder, arguments.out, World({}), save_index=not arguments.dry_run)
+        images = source.keys
+        if table is not None:
+            refuse_unknown(table, chosen.difference(images), folder)
     else:
         folder, images = find_photos(arguments.images, arguments.out)
         unknown = chosen - set(images)
@@ -88,14 +105,14 @@ def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str])
             unknown = {image for image in unknown if not (folder / image).is_file()}
         if table is not None:
             refuse_unknown(table, unknown, folder)
-    return [places(folder, image, arguments.out) for image in images]
+    return PlacesList(folder, images, arguments.out, source)
 
 
 def _segment(
     arguments: argparse.Namespace,
     settings: SegmentSettings,
     resources: Resources,
-    photos: list[Places],
+    photos: PlacesList,
     choices: Choices,
 ) -> int:
     from pconv_hpc.segmentation.batches import Result, Wish, segment_all

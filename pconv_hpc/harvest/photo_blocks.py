@@ -1,11 +1,13 @@
-"""Blocks of photos through the network: reading, predicting and outlining overlap."""
+"""Blocks of photos through the network that finds objects.
+
+What makes up a batch depends on the block alone, and so do the last bits of what is found.
+"""
 
 import math
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +15,36 @@ from numpy.typing import NDArray
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.harvest.outlines import Criteria, outlines
 from pconv_hpc.harvest.parts import Block
-from pconv_hpc.harvest.photos import HarvestPhotos
 from pconv_hpc.masks.silhouette_file import Silhouette
+from pconv_hpc.photos.batch_driver import BatchWork, Done, run_batches
 from pconv_hpc.photos.decode import ImageError
+from pconv_hpc.photos.sources.photo_source import Photos
 
 if TYPE_CHECKING:
     from pconv_hpc.segmentation.segmenter import Prediction, Prepared, Segmenter
 
-BLOCK_PHOTOS = 16  # a rank that is killed has to do two blocks again at most
-_Item = TypeVar("_Item")
+BLOCK_PHOTOS = 16
+_MAX_BLOCKS_BEGUN = 2  # a rank that is killed does these again
 
 
 @dataclass(frozen=True)
-class _OpenBlock:
-    number: int
-    photos: list[tuple[str, "Future[Prepared | str]"]]  # each prepared, or why it is not
+class _Opened:
+    """A photo of a block; ``prepared`` is the reason where it cannot be used."""
+
+    position: int
+    prepared: "Prepared | str"
 
 
 @dataclass(frozen=True)
-class _PredictedBlock:
-    number: int
-    silhouettes: list[Future[list[Silhouette]]]
-    failed: list[tuple[str, str]]
+class _Found:
+    """The silhouettes of a photo, or the reason why there cannot be any."""
+
+    position: int
+    silhouettes: list[Silhouette]
+    reason: str | None = None
 
 
-class BlockFinder:
+class BlockFinder(BatchWork[int, _Opened, "Prediction | PconvError | None", _Found]):
     """Finds the objects of photos, a block of ``BLOCK_PHOTOS`` at a time.
 
     Args:
@@ -45,108 +52,106 @@ class BlockFinder:
         segmenter: the network.
         criteria: which objects are taken.
         chosen: the numbers of the photos to look at.
-        num_threads: that decode photos and trace outlines.
-        should_stop: asked between two blocks.
+        max_pixels: larger photos are refused before they are decoded.
     """
 
     def __init__(
         self,
-        photos: HarvestPhotos,
+        photos: Photos,
         segmenter: "Segmenter",
         criteria: Criteria,
         chosen: NDArray[np.int64],
         *,
-        num_threads: int,
-        should_stop: Callable[[], bool],
+        max_pixels: int,
     ) -> None:
         self._photos, self._segmenter, self._criteria = photos, segmenter, criteria
-        self._chosen, self._should_stop = chosen, should_stop
-        self._num_threads = num_threads
-        self._pool: ThreadPoolExecutor
+        self._chosen, self._max_pixels = chosen, max_pixels
 
     @property
     def num_blocks(self) -> int:
         """How many blocks there are."""
         return num_blocks(len(self._chosen))
 
-    def photos_of(self, number: int) -> NDArray[np.int64]:
-        """Return the numbers of the photos in block ``number``."""
-        return self._chosen[number * BLOCK_PHOTOS : (number + 1) * BLOCK_PHOTOS]
+    def positions(self, number: int) -> range:
+        """Return where the photos of block ``number`` are in ``chosen``."""
+        start = number * BLOCK_PHOTOS
+        return range(start, min(start + BLOCK_PHOTOS, len(self._chosen)))
 
-    def blocks(self, numbers: Sequence[int]) -> Iterator[Block]:
-        """Yield the blocks ``numbers`` in their order; fewer if ``should_stop()`` comes true.
+    def blocks(
+        self, numbers: Sequence[int], *, num_threads: int, should_stop: Callable[[], bool]
+    ) -> Iterator[Block]:
+        """Yield the blocks ``numbers`` as they are done; fewer if ``should_stop()`` comes true.
 
         Raises:
             PconvError: a photo cannot be read now, or the network fails.
         """
-        self._pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="photos")
-        try:
-            opened = _one_ahead(map(self._open, numbers))
-            predicted = _one_ahead(self._predicted(opened))
-            for block in predicted:
-                found = [one for future in block.silhouettes for one in future.result()]
-                yield Block(block.number, found, block.failed)
-        finally:
-            self._pool.shutdown(cancel_futures=True)
+        done: dict[int, list[_Found]] = defaultdict(list)
+        for found in run_batches(
+            (position for number in numbers for position in self.positions(number)),
+            self,
+            num_threads=num_threads,
+            max_begun=_MAX_BLOCKS_BEGUN * BLOCK_PHOTOS,
+            should_stop=should_stop,
+        ):
+            number = found.position // BLOCK_PHOTOS
+            done[number].append(found)
+            if len(done[number]) == len(self.positions(number)):
+                photos = sorted(done.pop(number), key=lambda one: one.position)
+                yield Block(
+                    number,
+                    [silhouette for one in photos for silhouette in one.silhouettes],
+                    [(self._key(one.position), one.reason) for one in photos if one.reason],
+                )
 
-    def _open(self, number: int) -> _OpenBlock:
-        photos = self.photos_of(number).tolist()
-        return _OpenBlock(
-            number,
-            [(self._photos.key(n), self._pool.submit(self._prepare, n)) for n in photos],
-        )
+    def _key(self, position: int) -> str:
+        return self._photos.keys[int(self._chosen[position])]
 
-    def _prepare(self, number: int) -> "Prepared | str":
+    def open(self, task: int) -> _Opened:
+        index = int(self._chosen[task])
         try:
-            image = self._photos.image(number)
+            image = self._photos.image(index, max_pixels=self._max_pixels)
         except ImageError as error:
-            return str(error)
+            return _Opened(task, str(error))
         try:
-            return self._segmenter.prepare(image)
+            return _Opened(task, self._segmenter.prepare(image))
         except Exception as error:  # scaling a photo of a pixel's width fails, for one
             height, width = image.shape[:2]
-            return f"cannot be scaled from {width} x {height} pixels ({type(error).__name__})"
+            reason = f"cannot be scaled from {width} x {height} pixels ({type(error).__name__})"
+            return _Opened(task, reason)
 
-    def _predicted(self, opened: Iterable[_OpenBlock]) -> Iterator[_PredictedBlock]:
-        for block in opened:
-            if self._should_stop():
-                return
-            yield self._predict(block)
+    def take(self, waiting: list[_Opened], *, must: bool) -> list[_Opened]:
+        """Take the first block of which every photo is there."""
+        by_block: dict[int, list[_Opened]] = defaultdict(list)
+        for opened in waiting:
+            by_block[opened.position // BLOCK_PHOTOS].append(opened)
+        whole = [
+            number for number in by_block if len(by_block[number]) == len(self.positions(number))
+        ]
+        return by_block[min(whole)] if whole else []
 
-    def _predict(self, block: _OpenBlock) -> _PredictedBlock:
-        failed: list[tuple[str, str]] = []
-        groups: dict[tuple[int, int], list[tuple[str, Prepared]]] = defaultdict(list)
-        for key, future in block.photos:
-            prepared = future.result()
-            if isinstance(prepared, str):
-                failed.append((key, prepared))
-            else:
-                groups[prepared.padded_shape].append((key, prepared))
-        silhouettes = []
-        for group in groups.values():
-            for start in range(0, len(group), self._segmenter.batch_size):
-                batch = group[start : start + self._segmenter.batch_size]
-                predictions = self._segmenter.predict([prepared for _, prepared in batch])
-                for (key, _), prediction in zip(batch, predictions, strict=True):
-                    if isinstance(prediction, PconvError):
-                        raise PconvError(f"{key}: {prediction}")
-                    silhouettes.append(self._pool.submit(self._trace, key, prediction))
-        return _PredictedBlock(block.number, silhouettes, failed)
+    def predict(self, batch: list[_Opened]) -> list["Prediction | PconvError | None"]:
+        prepared = {
+            opened.position: opened.prepared
+            for opened in sorted(batch, key=lambda opened: opened.position)
+            if not isinstance(opened.prepared, str)
+        }
+        outputs = self._segmenter.predict_all(list(prepared.values()))
+        predictions = dict(zip(prepared, outputs, strict=True))
+        return [predictions.get(opened.position) for opened in batch]
 
-    def _trace(self, key: str, prediction: "Prediction") -> list[Silhouette]:
-        return list(outlines(key, self._segmenter.instances(prediction), self._criteria))
+    def finish(self, item: _Opened, output: "Prediction | PconvError | None") -> Done[_Found]:
+        if output is None:
+            return Done(_Found(item.position, [], str(item.prepared)))
+        key = self._key(item.position)
+        if isinstance(output, PconvError):
+            raise PconvError(f"{key}: {output}")
+        found = self._segmenter.instances(output)
+        return Done(_Found(item.position, list(outlines(key, found, self._criteria))))
+
+    def failed(self, task: int, error: Exception) -> _Found:
+        raise error  # the photo may be read, and the network work, another time
 
 
 def num_blocks(num_photos: int) -> int:
     """Return how many blocks so many photos make."""
     return math.ceil(num_photos / BLOCK_PHOTOS)
-
-
-def _one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Yield items, each only when the next one was asked for: threads work on that meanwhile."""
-    waiting: deque[_Item] = deque()
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > 1:
-            yield waiting.popleft()
-    yield from waiting

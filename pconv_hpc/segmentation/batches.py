@@ -1,23 +1,21 @@
-"""Many photos through the network: files are read and written on threads while it computes."""
+"""Many photos through the network that finds objects."""
 
-import contextlib
 import io
-import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from pconv_hpc.foundation.atomic import write_bytes
-from pconv_hpc.foundation.disk_space import OutputError, writing_results
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
-from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb
+from pconv_hpc.photos.batch_driver import BatchWork, Done, failure_reason, run_batches
+from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
 from pconv_hpc.segmentation.choices import Choices
 from pconv_hpc.segmentation.instances import PhotoInstances, read_instances, write_instances
 from pconv_hpc.segmentation.overlay import draw_overlay
@@ -81,15 +79,6 @@ class Wish:
         return f"{selection}; mask {self.shape}, dilate {dilation}"
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A photo that waits for the network."""
-
-    places: Places
-    prepared: Prepared
-    num_bytes: int
-
-
 def segment_all(
     photos: Iterable[Places],
     segmenter: Segmenter,
@@ -101,117 +90,89 @@ def segment_all(
 ) -> Iterator[Result]:
     """Find the objects of every photo, select, write the files, and yield each photo's result.
 
-    ``photos`` is read as it is needed. Photos of one padded shape make up a batch. A photo that
-    fails is a result like any other. Once ``should_stop()`` is true, what has been through the
-    network is written and the rest is left for another run. ``on_begin`` is called, on a thread,
-    before a photo is opened. With one thread and batches of one, a photo is begun when the one
-    before it has ended, so that whoever looks for the photo that kills the process finds it.
+    Photos of one padded shape make up a batch. Reading, failures and stopping are those of
+    ``run_batches``; ``on_begin`` is given the photo's name. With one thread and batches of one, a
+    photo is begun when the one before it has ended, so that whoever looks for the photo that kills
+    the process finds it.
 
     Raises:
         PconvError: the network cannot be used for this at all.
         OutputError: nothing can be written any more.
     """
-    remaining = iter(photos)
-    waiting: dict[tuple[int, int], list[_Opened]] = {}
-    running: dict[Future[_Opened | Result], Places] = {}
-    opening: set[Future[_Opened | Result]] = set()
-    predicting: dict[Future[list[Prediction | PconvError]], list[_Opened]] = {}
     one_by_one = segmenter.batch_size * num_threads == 1
     batches_at_once = 1 if one_by_one else segmenter.batches_at_once
     max_waiting = _MAX_WAITING_BATCHES * segmenter.batch_size
-    max_begun = 1 if one_by_one else max_waiting + num_threads
-    network = ThreadPoolExecutor(batches_at_once, thread_name_prefix="network")
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="photos")
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(segmenter.cores_shared(batches_at_once))
-        for threads in (network, pool):
-            stack.callback(threads.shutdown, cancel_futures=True)
-        while True:
-            if should_stop():
-                remaining, waiting = iter(()), {}
-            num_waiting = sum(map(len, waiting.values()))
-            room = max_begun - num_waiting - len(running) - sum(map(len, predicting.values()))
-            for places in itertools.islice(remaining, max(0, room)):
-                future: Future[_Opened | Result] = pool.submit(
-                    _open, places, segmenter, wish, on_begin
-                )
-                running[future] = places
-                opening.add(future)
-            must = not opening or num_waiting >= max_waiting
-            if len(predicting) < batches_at_once and (
-                batch := _next_batch(waiting, segmenter.batch_size, must=must)
-            ):
-                prepared = [opened.prepared for opened in batch]
-                predicting[network.submit(segmenter.predict, prepared)] = batch
-                continue
-            if not running and not predicting:
-                return
-            at_work: list[Future[Any]] = [*running, *predicting]
-            done = wait(at_work, return_when=FIRST_COMPLETED).done
-            for predicted in [future for future in predicting if future in done]:
-                batch = predicting.pop(predicted)
-                for opened, prediction in zip(batch, predicted.result(), strict=True):
-                    future = pool.submit(_finish, opened, prediction, segmenter, wish)
-                    running[future] = opened.places
-            for ended in [future for future in running if future in done]:
-                opening.discard(ended)
-                outcome = _outcome(ended, running.pop(ended))
-                if isinstance(outcome, Result):
-                    yield outcome
-                else:
-                    waiting.setdefault(outcome.prepared.padded_shape, []).append(outcome)
+    with segmenter.cores_shared(batches_at_once):
+        yield from run_batches(
+            photos,
+            _Segmenting(segmenter, wish, max_waiting),
+            num_threads=num_threads,
+            max_begun=1 if one_by_one else max_waiting + num_threads,
+            batches_at_once=batches_at_once,
+            should_stop=should_stop,
+            on_begin=lambda places: on_begin(places.image),
+        )
 
 
-def _next_batch(
-    waiting: dict[tuple[int, int], list[_Opened]], batch_size: int, *, must: bool
-) -> list[_Opened]:
-    """Take a full batch out of ``waiting``, or if one must be taken the fullest there is."""
-    if not waiting:
-        return []
-    shape = max(waiting, key=lambda shape: len(waiting[shape]))
-    if len(waiting[shape]) < batch_size and not must:
-        return []
-    group = waiting.pop(shape)
-    if group[batch_size:]:
-        waiting[shape] = group[batch_size:]
-    return group[:batch_size]
+@dataclass(frozen=True)
+class _Opened:
+    """A photo that waits for the network."""
+
+    places: Places
+    prepared: Prepared
+    version: int
 
 
-def _outcome(future: Future[_Opened | Result], places: Places) -> _Opened | Result:
-    """Return what a thread made of a photo; whatever went wrong is that photo's failure alone."""
-    try:
-        return future.result()
-    except OutputError:
-        raise
-    except PconvError as error:
-        reason = str(error)
-    except MemoryError:
-        reason = "not enough memory for this photo"
-    except Exception as error:  # decoders raise nearly anything
-        reason = f"{type(error).__name__}: {error}"
-    named = reason.startswith(str(places.photo))
-    return Result(places.image, "failed", reason=reason if named else f"{places.photo}: {reason}")
+class _Segmenting(BatchWork[Places, _Opened, Prediction | PconvError, Result]):
+    """Reads a photo, or what was found in it before; selects, and writes the photo's files."""
+
+    def __init__(self, segmenter: Segmenter, wish: Wish, max_waiting: int) -> None:
+        self._segmenter, self._wish = segmenter, wish
+        self._max_waiting = max_waiting
+
+    def open(self, task: Places) -> _Opened | Done[Result]:
+        version = task.version()
+        wish = self._wish
+        before = None if wish.overwrite else _found_before(task, self._segmenter, version)
+        if before is not None:
+            if _is_complete(task, before, wish):
+                return Done(_result(task, before, "skipped"))
+            return Done(_write(task, before, wish, "selected anew"))
+        image = task.read(max_pixels=wish.max_pixels)
+        return _Opened(task, self._segmenter.prepare(image), version)
+
+    def take(self, waiting: list[_Opened], *, must: bool) -> list[_Opened]:
+        """Take a full batch of one shape, or if one must be taken the fullest there is."""
+        groups: dict[tuple[int, int], list[_Opened]] = defaultdict(list)
+        for opened in waiting:
+            groups[opened.prepared.padded_shape].append(opened)
+        fullest = max(groups.values(), key=len)
+        batch = fullest[: self._segmenter.batch_size]
+        is_full = len(batch) == self._segmenter.batch_size
+        return batch if is_full or must or len(waiting) >= self._max_waiting else []
+
+    def predict(self, batch: list[_Opened]) -> list[Prediction | PconvError]:
+        return self._segmenter.predict([opened.prepared for opened in batch])
+
+    def finish(self, item: _Opened, output: Prediction | PconvError) -> Done[Result]:
+        if isinstance(output, PconvError):
+            raise output
+        found = PhotoInstances(
+            image=item.places.image,
+            width=output.width,
+            height=output.height,
+            num_bytes=item.version,
+            model=self._segmenter.description,
+            min_score=self._segmenter.min_score,
+            instances=tuple(self._segmenter.instances(output)),
+        )
+        return Done(_write(item.places, found, self._wish, "segmented"))
+
+    def failed(self, task: Places, error: Exception) -> Result:
+        return Result(task.image, "failed", reason=failure_reason(task.photo, error))
 
 
-def _open(
-    places: Places, segmenter: Segmenter, wish: Wish, on_begin: Callable[[str], None]
-) -> _Opened | Result:
-    """Read a photo for the network, or use what was found in it before."""
-    on_begin(places.image)
-    try:
-        num_bytes = places.photo.stat().st_size
-    except OSError as error:
-        raise UsageError(f"{places.photo}: cannot be read ({error.strerror})") from error
-    before = None if wish.overwrite else _found_before(places, segmenter, num_bytes)
-    if before is not None:
-        if _is_complete(places, before, wish):
-            return _result(places, before, "skipped")
-        return _write(places, before, wish, "selected anew")
-    image = decode_rgb(places.photo, max_pixels=wish.max_pixels)
-    return _Opened(places, segmenter.prepare(image), num_bytes)
-
-
-def _found_before(places: Places, segmenter: Segmenter, num_bytes: int) -> PhotoInstances | None:
+def _found_before(places: Places, segmenter: Segmenter, version: int) -> PhotoInstances | None:
     """Return what an earlier run found, if it was the same photo and the same network."""
     if not places.instances.exists():
         return None
@@ -220,7 +181,7 @@ def _found_before(places: Places, segmenter: Segmenter, num_bytes: int) -> Photo
     except UsageError:  # damaged: it is made again
         return None
     is_same = (
-        before.num_bytes == num_bytes
+        before.num_bytes == version
         and before.model == segmenter.description
         and before.min_score <= segmenter.min_score
     )
@@ -233,23 +194,6 @@ def _is_complete(places: Places, before: PhotoInstances, wish: Wish) -> bool:
         and places.mask.exists() == bool(before.selected)
         and (places.overlay.exists() or not wish.with_overlay)
     )
-
-
-def _finish(
-    opened: _Opened, prediction: Prediction | PconvError, segmenter: Segmenter, wish: Wish
-) -> _Opened | Result:
-    if isinstance(prediction, PconvError):
-        raise prediction
-    found = PhotoInstances(
-        image=opened.places.image,
-        width=prediction.width,
-        height=prediction.height,
-        num_bytes=opened.num_bytes,
-        model=segmenter.description,
-        min_score=segmenter.min_score,
-        instances=tuple(segmenter.instances(prediction)),
-    )
-    return _write(opened.places, found, wish, "segmented")
 
 
 def _write(places: Places, found: PhotoInstances, wish: Wish, status: Status) -> Result:
@@ -277,7 +221,7 @@ def _write(places: Places, found: PhotoInstances, wish: Wish, status: Status) ->
         with writing_results(places.mask):
             places.mask.unlink(missing_ok=True)
     if wish.with_overlay:
-        image = decode_rgb(places.photo, max_pixels=wish.max_pixels)
+        image = places.read(max_pixels=wish.max_pixels)
         _write_image(places.overlay, draw_overlay(image, found.instances, selected), "JPEG")
     with writing_results(places.instances):
         write_instances(places.instances, found)

@@ -90,7 +90,8 @@ class PhotoInstances:
         image: the photo's path relative to its folder, with ``/``.
         width: of the upright photo.
         height: of the upright photo.
-        num_bytes: the size of the photo's file, by which a changed photo is noticed.
+        num_bytes: the size of the photo's file, or a packed photo's CRC-32, by which a changed
+            photo is noticed.
         model: the network and its weights, as ``Segmenter.description``.
         min_score: instances below were not recorded.
         instances: by falling score; people call them 1, 2, 3 and so on.

@@ -108,20 +108,12 @@ class Segmenter:
         Args:
             images: upright photos, uint8 (H, W, 3) RGB, of any sizes.
         """
-        groups = defaultdict(list)
-        for index, image in enumerate(images):
-            prepared = self.prepare(image)
-            groups[prepared.padded_shape].append((index, prepared))
-        found: dict[int, list[Instance]] = {}
-        for group in groups.values():
-            for start in range(0, len(group), self.batch_size):
-                batch = group[start : start + self.batch_size]
-                predictions = self.predict([prepared for _, prepared in batch])
-                for (index, _), prediction in zip(batch, predictions, strict=True):
-                    if isinstance(prediction, PconvError):
-                        raise prediction
-                    found[index] = self.instances(prediction)
-        return [found[index] for index in range(len(images))]
+        found = []
+        for prediction in self.predict_all([self.prepare(image) for image in images]):
+            if isinstance(prediction, PconvError):
+                raise prediction
+            found.append(self.instances(prediction))
+        return found
 
     def prepare(self, image: np.ndarray) -> Prepared:
         """Scale a photo as the configuration asks for; may be called on any thread."""
@@ -155,6 +147,19 @@ class Segmenter:
             yield
         finally:
             torch.set_num_threads(before)
+
+    def predict_all(self, photos: Sequence[Prepared]) -> list[Prediction | PconvError]:
+        """Run the network on photos of any sizes, batch by batch; see ``predict``."""
+        by_shape = defaultdict(list)
+        for index, photo in enumerate(photos):
+            by_shape[photo.padded_shape].append(index)
+        outputs: dict[int, Prediction | PconvError] = {}
+        for indices in by_shape.values():
+            for start in range(0, len(indices), self.batch_size):
+                batch = indices[start : start + self.batch_size]
+                predictions = self.predict([photos[index] for index in batch])
+                outputs.update(zip(batch, predictions, strict=True))
+        return [outputs[index] for index in range(len(photos))]
 
     def predict(self, batch: Sequence[Prepared]) -> list[Prediction | PconvError]:
         """Run the network on photos of one padded shape.

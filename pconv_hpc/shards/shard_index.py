@@ -87,6 +87,15 @@ def write_index(out_dir: Path, index: ShardIndex) -> Path:
     return path
 
 
+def is_pack(path: Path) -> bool:
+    """Return whether a path is a pack's ``index.json``, or its folder.
+
+    A folder of photos may hold some ``index.json``, but not beside HDF5 files.
+    """
+    path = Path(path)
+    return path.name == INDEX_NAME or ((path / INDEX_NAME).is_file() and any(path.glob("*.h5")))
+
+
 def read_index(path: Path) -> ShardIndex:
     """Read and check an ``index.json``; the shards themselves are not touched.
 

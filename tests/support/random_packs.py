@@ -15,12 +15,14 @@ def make_images(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def make_pack(folder: Path, counts: tuple[int, ...] = (5, 0, 3)) -> np.ndarray:
+def make_pack(
+    folder: Path, counts: tuple[int, ...] = (5, 0, 3), *, class_name: str = "klasse"
+) -> np.ndarray:
     """Write shards of ``counts`` images and their index; return all images in order."""
     images = make_images(sum(counts))
     entries, start = [], 0
     for number, count in enumerate(counts):
-        keys = [f"klasse/ä{index}.png" for index in range(start, start + count)]
+        keys = [f"{class_name}/ä{index}.png" for index in range(start, start + count)]
         entries.append(
             write_shard(
                 folder / f"train-{number}.h5",

@@ -11,7 +11,7 @@ from pconv_hpc.foundation.mpi import World
 from pconv_hpc.photos.decode import ImageError, decode_rgb, decode_square
 from pconv_hpc.photos.sources.open_source import open_source
 from pconv_hpc.shards.shard_file import ShardReader
-from pconv_hpc.shards.shard_index import INDEX_NAME
+from pconv_hpc.shards.shard_index import is_pack
 
 MIN_SIDE = 32  # LPIPS and SSIM need that much
 
@@ -38,7 +38,7 @@ class Photos(Protocol):
         """
 
 
-class PackedPhotos:
+class PackCentres:
     """The first photos of a pack; cut at the centre as in validation if so told; see ``Photos``."""
 
     def __init__(self, index_path: Path, *, size: int | None, num_photos: int) -> None:
@@ -137,8 +137,8 @@ def open_photos(
         UsageError: it is neither, or has no photos of that size.
     """
     path = Path(path)
-    if path.is_file() or (path / INDEX_NAME).is_file():
-        return PackedPhotos(path, size=size, num_photos=num_photos)
+    if path.is_file() or is_pack(path):
+        return PackCentres(path, size=size, num_photos=num_photos)
     return FolderPhotos(
         path, size=size, max_side=max_side, num_photos=num_photos, seed=seed, world=world
     )

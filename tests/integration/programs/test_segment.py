@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -242,3 +243,23 @@ def test_signal_ends_with_75_and_the_same_command_continues(tmp_path: Path) -> N
     assert continued.returncode == 0, continued.stderr
     skipped = min(3, len(finished))
     assert continued.stdout.startswith(f"1 segmented, {skipped} skipped\n")
+
+
+def test_photos_in_a_tar_file_are_read_in_place(tmp_path: Path) -> None:
+    photos = photos_with({"star"}, 2)
+    write_photos(tmp_path / "photos", photos)
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(tmp_path / "photos", "a")
+    shown = segment("photos.tar", "out", *NETWORK, "--dry-run", cwd=tmp_path)
+    assert shown.stdout.splitlines()[:2] == ["photos.tar/a/0.png", "photos.tar/a/1.png"]
+    assert not (tmp_path / "out").exists()
+    for status in ("segmented", "skipped"):
+        done = segment("photos.tar", "out", *NETWORK, "--classes", "star", cwd=tmp_path)
+        assert f"2 {status}" in done.stdout, done.stderr
+    for index, photo in enumerate(photos):
+        mask = read_mask(tmp_path / "out" / "masks" / "a" / f"{index}.png.png").hole
+        assert (mask & photo.masks[photo.labels == CLASSES.index("star")].any(axis=0)).any()
+    (tmp_path / "table.csv").write_text("image,number\na/9.png,1\n")
+    wrong = segment("photos.tar", "out", *NETWORK, "--choices", "table.csv", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "names 1 photos that are not in photos.tar: a/9.png" in wrong.stderr

@@ -9,21 +9,21 @@ from PIL import Image
 
 from pconv_hpc.foundation.errors import Interrupted, PconvError, UsageError
 from pconv_hpc.foundation.mpi import World
-from pconv_hpc.harvest.collect import Wish, harvest
+from pconv_hpc.harvest.collect import HarvestSettings, choose_photos, harvest
 from pconv_hpc.harvest.outlines import Criteria
 from pconv_hpc.harvest.parts import Parts, num_lines
 from pconv_hpc.harvest.photo_blocks import BLOCK_PHOTOS
-from pconv_hpc.harvest.photos import HarvestPhotos, choose_photos, open_photos
 from pconv_hpc.masks.silhouette_file import SilhouetteFile
 from pconv_hpc.masks.silhouettes import Silhouettes
-from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
+from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation.segmenter import Prediction, Prepared, Segmenter
+from pconv_hpc.shards.packed_photos import open_photos
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.assets.small_network import small_segmenter
 
 NUM_PHOTOS = 40  # two full blocks and a half
 UNSEEN = ShapePhotos(seed=901, held_out=True)
-EVERYTHING = Wish(criteria=Criteria(), max_objects=1000)
+EVERYTHING = HarvestSettings(criteria=Criteria(), max_objects=1000)
 ALONE = World({})
 
 
@@ -45,9 +45,7 @@ class Harvest:
 
     def __init__(self, out: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out = out
-        self.photos: HarvestPhotos = open_photos(
-            folder, out.parent, ALONE, max_pixels=DEFAULT_MAX_PIXELS
-        )
+        self.photos: Photos = open_photos(folder, out.parent, ALONE)
         self.segmenter: Segmenter = small_segmenter()
         self.num_predicted = 0
         real = type(self.segmenter).predict
@@ -59,12 +57,16 @@ class Harvest:
         monkeypatch.setattr(self.segmenter, "predict", predict)
 
     def run(
-        self, wish: Wish = EVERYTHING, *, out: Path | None = None, stop_after: int = 10**9
+        self,
+        settings: HarvestSettings = EVERYTHING,
+        *,
+        out: Path | None = None,
+        stop_after: int = 10**9,
     ) -> list[tuple[str, str]]:
         return harvest(
             self.photos,
             self.segmenter,
-            wish,
+            settings,
             out or self.out,
             world=ALONE,
             num_threads=2,
@@ -115,13 +117,13 @@ def test_a_finished_harvest_is_left_alone_and_another_is_refused(harvested: Harv
     stamp, num_predicted = harvested.out.stat().st_mtime_ns, harvested.num_predicted
     assert harvested.run() == []
     assert (harvested.out.stat().st_mtime_ns, harvested.num_predicted) == (stamp, num_predicted)
-    stars = Wish(criteria=Criteria(classes=("star",)), max_objects=1000)
+    stars = HarvestSettings(criteria=Criteria(classes=("star",)), max_objects=1000)
     with pytest.raises(UsageError, match=r"objects\.h5: is of another harvest .criteria is"):
         harvested.run(stars)
     with pytest.raises(UsageError, match="max_objects is 1000, wanted 3"):
-        harvested.run(Wish(criteria=Criteria(), max_objects=3))
+        harvested.run(HarvestSettings(criteria=Criteria(), max_objects=3))
     with pytest.raises(UsageError, match="unknown class person"):
-        harvested.run(Wish(criteria=Criteria(classes=("person",)), max_objects=3))
+        harvested.run(HarvestSettings(criteria=Criteria(classes=("person",)), max_objects=3))
 
 
 @pytest.mark.parametrize("stop_after", [1, BLOCK_PHOTOS + 1])
@@ -161,7 +163,7 @@ def test_a_torn_journal_costs_its_last_block(harvested: Harvest) -> None:
 def test_parts_of_another_harvest_are_refused(harvested: Harvest) -> None:
     with pytest.raises(Interrupted):
         harvested.run(stop_after=1)
-    circles = Wish(criteria=Criteria(classes=("circle",)), max_objects=1000)
+    circles = HarvestSettings(criteria=Criteria(classes=("circle",)), max_objects=1000)
     with pytest.raises(UsageError, match=r"objects\.h5\.parts: is of another harvest .criteria"):
         harvested.run(circles)
     recipe = Parts(harvested.out).folder / "harvest.json"
@@ -173,10 +175,10 @@ def test_parts_of_another_harvest_are_refused(harvested: Harvest) -> None:
         harvested.run()
 
 
-def test_fewer_objects_and_photos_are_drawn_by_lot(harvested: Harvest) -> None:
+def test_fewer_objects_and_photos_are_a_random_sample(harvested: Harvest) -> None:
     harvested.run(out=harvested.out.with_name("whole.h5"))
     whole = SilhouetteFile(harvested.out.with_name("whole.h5"))
-    harvested.run(Wish(criteria=Criteria(), max_objects=10))
+    harvested.run(HarvestSettings(criteria=Criteria(), max_objects=10))
     few = SilhouetteFile(harvested.out)
     assert few.num_silhouettes == 10
 
@@ -187,7 +189,8 @@ def test_fewer_objects_and_photos_are_drawn_by_lot(harvested: Harvest) -> None:
     assert photos(few) != photos(whole)[:10]
     harvested.num_predicted = 0
     harvested.run(
-        Wish(criteria=Criteria(), max_objects=99, max_photos=5), out=few.path.parent / "5"
+        HarvestSettings(criteria=Criteria(), max_objects=99, max_photos=5),
+        out=few.path.parent / "5",
     )
     assert harvested.num_predicted <= 5
     np.testing.assert_array_equal(choose_photos(7, None), np.arange(7))
@@ -198,7 +201,9 @@ def test_fewer_objects_and_photos_are_drawn_by_lot(harvested: Harvest) -> None:
 
 def test_nothing_that_fits_is_an_error_and_no_file(harvested: Harvest, tmp_path: Path) -> None:
     with pytest.raises(PconvError, match=r"no object in any photo fits; delete .*2 photos cannot"):
-        harvested.run(Wish(criteria=Criteria(min_area=0.9, max_area=0.95), max_objects=5))
+        harvested.run(
+            HarvestSettings(criteria=Criteria(min_area=0.9, max_area=0.95), max_objects=5)
+        )
     assert not harvested.out.exists()
 
 

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from PIL import Image
 from pconv_hpc.foundation.disk_space import OutputError
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.masks.mask_growing import erase_mask
+from pconv_hpc.photos.decode import ImageError
 from pconv_hpc.photos.formats.photo_files import read_mask
+from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation import batches
 from pconv_hpc.segmentation.batches import Result, Wish, segment_all
 from pconv_hpc.segmentation.choices import Choices
 from pconv_hpc.segmentation.instances import read_instances
-from pconv_hpc.segmentation.photo_places import Places, places
+from pconv_hpc.segmentation.photo_places import Places, PlacesList, places
 from pconv_hpc.segmentation.segmenter import Prediction, Prepared, Segmenter
 from pconv_hpc.segmentation.selection import Selection
 from tests.support.assets.shape_photos import CLASSES, ShapePhoto, ShapePhotos
@@ -234,6 +237,34 @@ def test_click_that_means_nothing_fails_but_keeps_what_was_found(scene: Scene) -
     assert results[scene.image(2)].num_selected == 0
     assert scene.run(Wish(choices=clicks))[scene.image(1)].status == "failed"
     assert scene.num_predicted == NUM_PHOTOS
+
+
+def test_a_packed_photo_is_segmented_again_when_its_checksum_differs(scene: Scene) -> None:
+    class Pack(Photos):
+        keys = ("a/0.png", "b/1.png")
+        fingerprint = ""
+        checksums: ClassVar = [3, 4]
+
+        def version(self, index: int) -> int:
+            return self.checksums[index]
+
+        def image(self, index: int, *, max_pixels: int = 0) -> np.ndarray:
+            if index:
+                raise ImageError("damaged")
+            return scene.photos[0].image
+
+    def statuses() -> list[str]:
+        listed = PlacesList(Path("pack"), Pack.keys, scene.folder / "out", Pack())
+        results = list(segment_all(listed, scene.segmenter, with_overlay, num_threads=1))
+        by_image = {result.image: result for result in results}
+        assert by_image["b/1.png"].reason == "pack/b/1.png: damaged"
+        return [by_image[image].status for image in Pack.keys]
+
+    with_overlay = Wish(choices=EVERYTHING.choices, with_overlay=True)
+    assert statuses() == ["segmented", "failed"]
+    assert statuses() == ["skipped", "failed"]
+    Pack.checksums[0] += 1
+    assert statuses() == ["segmented", "failed"]
 
 
 def test_rotated_photo_has_an_upright_mask(scene: Scene) -> None:

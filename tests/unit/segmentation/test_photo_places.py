@@ -3,11 +3,20 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
-from pconv_hpc.segmentation.photo_places import find_photos, places, read_list
+from pconv_hpc.segmentation.photo_places import (
+    PlacesList,
+    find_photos,
+    is_source,
+    places,
+    read_list,
+)
+from pconv_hpc.shards.packed_photos import PackedPhotos
+from tests.support.random_packs import make_pack
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -46,6 +55,26 @@ def test_results_keep_the_relative_path_and_never_share_a_name() -> None:
     long = places(Path("in"), f"a/{'é' * 125}.jpg", Path("out"))
     assert {len(bytes(Path(path.name))) for path in (long.instances, long.mask)} <= {254, 255}
     assert not {jpeg.instances, jpeg.mask} & {png.instances, png.mask}
+
+
+def test_places_in_a_pack_read_its_images(tmp_path: Path) -> None:
+    pack = tmp_path / "packed"
+    images = make_pack(pack, (2, 1))
+    source = PackedPhotos(pack)
+    listed = PlacesList(pack, source.keys, tmp_path / "out", source)
+    assert [where.image for where in listed] == list(source.keys)
+    assert listed[2].mask == tmp_path / "out/masks/klasse/ä2.png.png"
+    assert listed[2].version() == source.version(2)
+    np.testing.assert_array_equal(listed[2].read(max_pixels=100), images[2])
+
+
+def test_packs_and_tar_files_are_told_from_photos(tmp_path: Path) -> None:
+    make_pack(tmp_path / "packed", (1,))
+    _touch(tmp_path, "photos.TAR", "a.jpg", "photos/index.json", "photos/b.jpg", "folder.tar/c.jpg")
+    for name in ("packed", "packed/index.json", "photos.TAR"):
+        assert is_source(tmp_path / name)
+    for name in ("a.jpg", "photos", "folder.tar", "none.tar"):
+        assert not is_source(tmp_path / name)
 
 
 def test_list_of_photos(tmp_path: Path) -> None:
