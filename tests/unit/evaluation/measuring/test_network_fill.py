@@ -33,7 +33,8 @@ def test_holes_are_filled_as_the_eraser_fills_them(tmp_path: Path) -> None:
         assert [result.status for result in erase_all([job], inpainter)] == ["erased"]
         found = fill(photo, hole)
         assert found is not None
-        np.testing.assert_array_equal(found, np.asarray(Image.open(job.output)))
+        erased = np.asarray(Image.open(job.output)).astype(int)
+        assert np.abs(found - erased).max() <= 1  # TensorFlow rounds by how it traced the network
         np.testing.assert_array_equal(found[~hole], photo[~hole])
 
 
