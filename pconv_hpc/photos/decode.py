@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
+from pconv_hpc.photos import jpeg_segments
 
 DEFAULT_MAX_PIXELS = 200_000_000
 
@@ -136,7 +137,7 @@ def _open_stream(source: bytes | Path) -> IO[bytes]:
 def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
     if not stream.read(1):
         raise ImageError("empty file")
-    stream.seek(0)
+    stream = _without_metadata(stream)
     with _header_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
         try:
@@ -148,6 +149,14 @@ def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise ImageError(f"more than {max_pixels} pixels, the limit")
     return image
+
+
+def _without_metadata(stream: IO[bytes]) -> IO[bytes]:
+    """Return what is left of a JPEG when nothing is that could only be in the way."""
+    stream.seek(0)
+    is_jpeg = stream.read(len(jpeg_segments.SIGNATURE)) == jpeg_segments.SIGNATURE
+    stream.seek(0)
+    return jpeg_segments.bare_jpeg(stream) if is_jpeg else stream
 
 
 def _reason(error: Exception) -> str:

@@ -56,6 +56,7 @@ class Photo:
         icc_profile: colour profile, used for the colours of CMYK.
         file_parts: what the format's writer needs beside the pixels, such as metadata.
         notes: what a person should know about this file, such as a changed pixel format.
+        erased: bool (H, W) in stored order, true where ``write_rgb`` replaced pixels.
     """
 
     format: Format
@@ -66,11 +67,13 @@ class Photo:
     icc_profile: bytes | None = None
     file_parts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    erased: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         channels = NUM_COLORANTS[self.color] + (self.alpha != "none")
         if self.pixels.ndim != 3 or self.pixels.shape[2] != channels:
             raise ValueError(f"{self.pixels.shape} pixels; expected (H, W, {channels})")
+        self.erased = np.zeros(self.pixels.shape[:2], dtype=bool)
 
     @property
     def upright(self) -> np.ndarray:
@@ -100,6 +103,7 @@ class Photo:
             hole: bool (h, w).
         """
         target = self.upright[box.slices]
+        upright_view(self.erased, self.orientation)[box.slices] |= hole
         target[hole] = from_rgb(rgb[hole], target[hole], self.color, self.alpha, self.icc_profile)
 
 

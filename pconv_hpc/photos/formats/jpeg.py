@@ -1,83 +1,61 @@
-"""JPEG: saved with its own quantisation tables and subsampling, so that no more is lost."""
+"""JPEG: outside of the holes the erased photo has the very coefficients of the original."""
 
 import io
-import struct
-from typing import Any
 
 import numpy as np
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from pconv_hpc.photos.color import Color
-from pconv_hpc.photos.decode import exif_orientation
-from pconv_hpc.photos.formats.exif import without_thumbnail
-from pconv_hpc.photos.formats.iptc import without_preview
-from pconv_hpc.photos.formats.xmp import without_pictures
+from pconv_hpc.photos.decode import ImageError, exif_orientation
+from pconv_hpc.photos.formats.jpeg_blocks import with_new_blocks
+from pconv_hpc.photos.formats.jpeg_metadata import read_metadata, with_segments
+from pconv_hpc.photos.jpeg_segments import END, bare_jpeg, read_segments
 from pconv_hpc.photos.photo import Photo
 
 _COLORS: dict[str, Color] = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
-_UNSUBSAMPLED = 0
-_KEPT = ("icc_profile", "comment")
-_MAX_DPI = 65535
-_MAX_SEGMENT_BYTES = 65535
-_PHOTOSHOP = b"Photoshop 3.0\0"
-# Of Photoshop's resources this one alone: others are thumbnails, or describe what is edited here.
-_IPTC_RESOURCE = 0x0404
+# Sequential and progressive frames, Huffman or arithmetic; others have no coefficients to keep.
+_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+_ALL_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables
+_TABLES = b"\xff\xdb"
 
 
 def read(data: bytes, image: Image.Image) -> Photo:
-    """Read a JPEG. Of a multi-picture file (MPO) the first picture is taken and written."""
-    del data
-    notes: tuple[str, ...] = ()
-    if image.format == "MPO":
-        notes = ("other pictures in the file (previews, depth) were left out",)
+    """Read a JPEG. Of a file with several pictures (MPO, Ultra HDR) the first is taken and written.
+
+    Raises:
+        ImageError: it is lossless, or its quantisation tables cannot be written back.
+    """
+    bare = bare_jpeg(io.BytesIO(data)).read()
+    tables = image.quantization  # type: ignore[attr-defined]
+    _check(bare, tables)
+    metadata = read_metadata(data)
     return Photo(
         format="JPEG",
         pixels=np.atleast_3d(np.array(image)),
         color=_COLORS[image.mode],
         orientation=exif_orientation(image),
-        icc_profile=image.info.get("icc_profile"),
-        file_parts=_save_options(image),
-        notes=notes,
+        icc_profile=metadata.icc_profile,
+        file_parts={"bare": bare, "tables": tables, "segments": metadata.segments},
+        notes=metadata.notes,
     )
 
 
 def encode(photo: Photo) -> bytes:
-    """Return the photo as a JPEG file with the tables and metadata it was read with."""
-    mode = next(mode for mode, color in _COLORS.items() if color == photo.color)
-    pixels = photo.pixels[..., 0] if photo.color == "gray" else photo.pixels
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels), mode).save(stream, "JPEG", **photo.file_parts)
-    return stream.getvalue()
+    """Return the photo as a JPEG file with the coefficients and metadata it was read with."""
+    parts = photo.file_parts
+    jpeg = with_new_blocks(parts["bare"], parts["tables"], photo.pixels, photo.erased)
+    return with_segments(jpeg, parts["segments"])
 
 
-def _save_options(image: Image.Image) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "qtables": image.quantization,  # type: ignore[attr-defined]
-        "progressive": bool(image.info.get("progressive")),
-        **{name: image.info[name] for name in _KEPT if image.info.get(name)},
-    }
-    if image.mode == "RGB":
-        sampling = JpegImagePlugin.get_sampling(image)
-        keep_rgb = image.info.get("adobe_transform") == 0
-        # Pillow does not subsample green and blue, and has no name for such as 4:4:0 of turned
-        # photos: neither must lose more colour.
-        options["subsampling"] = _UNSUBSAMPLED if keep_rgb or sampling == -1 else sampling
-        options["keep_rgb"] = keep_rgb
-    if image.info.get("xmp"):
-        options["xmp"] = without_pictures(image.info["xmp"])
-    iptc = image.info.get("photoshop", {}).get(_IPTC_RESOURCE)
-    if iptc:
-        options["extra"] = _iptc_segment(without_preview(iptc))
-    if image.info.get("exif"):
-        options["exif"] = without_thumbnail(image.info["exif"])
-    dpi = image.info.get("dpi", (0, 0))
-    if all(1 <= value <= _MAX_DPI for value in dpi):
-        options["dpi"] = dpi
-    return options
-
-
-def _iptc_segment(iptc: bytes) -> bytes:
-    """Return the APP13 segment of a block that came from one, perhaps without its last padding."""
-    resource = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(iptc))
-    body = (_PHOTOSHOP + resource + iptc + bytes(len(iptc) % 2))[: _MAX_SEGMENT_BYTES - 2]
-    return b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body
+def _check(bare: bytes, tables: dict[int, list[int]]) -> None:
+    """Refuse now what could not be written later."""
+    segments = list(read_segments(io.BytesIO(bare)))
+    frames = [segment.marker for segment in segments if segment.marker in _ALL_FRAMES]
+    if len(frames) != 1 or frames[0] not in _FRAMES:
+        kinds = ", ".join(f"SOF{frame - 0xC0}" for frame in frames)
+        raise ImageError(f"a JPEG of kind {kinds}; expected a sequential or progressive one")
+    if any(0 in table for table in tables.values()):
+        raise ImageError("a quantisation table with zeros in it")
+    scans = slice(segments[-1].stop, bare.find(END, segments[-1].stop))
+    if _TABLES in bare[scans]:
+        raise ImageError("its quantisation tables change from scan to scan")

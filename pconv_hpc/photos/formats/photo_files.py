@@ -27,7 +27,6 @@ READ_SUFFIXES = (*PHOTO_SUFFIXES, ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2"
 
 _READERS = {
     "JPEG": jpeg.read,
-    "MPO": jpeg.read,
     "PNG": png.read,
     "TIFF": tiff.read,
     "WEBP": webp.read,

@@ -1,7 +1,6 @@
 """Photos for editing: read, changed in a hole and written, everything else stays."""
 
 import io
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from pconv_hpc.photos.decode import ImageError, decode_rgb
 from pconv_hpc.photos.formats.photo_files import read_photo, write_photo
@@ -135,51 +134,6 @@ def test_lossy_webp_keeps_every_decoded_pixel_and_says_so(tmp_path: Path) -> Non
     assert "lossless" in before.notes[0]
 
 
-@pytest.mark.parametrize("quality", [30, 90])
-@pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_jpeg_keeps_its_tables_and_subsampling(
-    tmp_path: Path, quality: int, subsampling: int
-) -> None:
-    path = tmp_path / "photo.jpg"
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
-    smooth = np.stack([x * 4, y * 5, 255 - x * 3], axis=2).astype(np.uint8)
-    Image.fromarray(smooth).save(
-        path, quality=quality, subsampling=subsampling, progressive=True, comment=b"a note"
-    )
-    before, after = edited(path)
-    with Image.open(path) as old, Image.open(tmp_path / "erased.jpg") as new:
-        assert new.quantization == old.quantization  # type: ignore[attr-defined]
-        assert JpegImagePlugin.get_sampling(new) == subsampling
-        assert new.info["progressive"]
-        assert new.info["comment"] == b"a note"
-    untouched = np.s_[:, :24]  # blocks that hold no hole pixel, and none of their neighbours
-    difference = after.pixels[untouched].astype(int) - before.pixels[untouched]
-    assert np.abs(difference).mean() < 1
-
-
-def test_jpeg_of_subsampled_rgb_keeps_its_colours(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    flat = np.full((HEIGHT, WIDTH, 3), (200, 100, 50), np.uint8)
-    Image.fromarray(flat).save(path, quality=90, subsampling="4:2:0")
-    data = path.read_bytes()
-    header_bytes = int.from_bytes(data[4:6], "big")  # of JFIF, which stands for YCbCr
-    says_rgb = b"\xff\xee\x00\x0eAdobe\x00\x64" + bytes(5)
-    path.write_bytes(data[:2] + says_rgb + data[4 + header_bytes :])
-    before, after = edited(path)
-    untouched = np.s_[:, :24]
-    difference = after.pixels[untouched].astype(int) - before.pixels[untouched]
-    assert np.abs(difference).max() <= 2
-
-
-def test_gray_jpeg(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    Image.fromarray(np.full((HEIGHT, WIDTH), 200, np.uint8)).save(path)
-    _, after = edited(path)
-    assert after.color == "gray"
-    assert abs(int(after.pixels[15, 37, 0]) - 128) <= 3
-    assert abs(int(after.pixels[3, 3, 0]) - 200) <= 1
-
-
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
 def test_cmyk_stays_cmyk(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
@@ -231,37 +185,6 @@ def test_png_keeps_text_and_gamma_of_16_bits(tmp_path: Path) -> None:
     with Image.open(tmp_path / "erased.png") as new:
         assert new.info["icc_profile"] == ICC
         assert round(new.info["dpi"][0]) == 200
-
-
-def test_jpeg_keeps_iptc_and_no_thumbnail_of_photoshop(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    caption = b"\x1c\x02\x78\0\x05A day"  # of an odd length
-    preview = b"\x1c\x02\xca\0\x07" + b"preview"
-    resources = b"".join(
-        b"8BIM" + struct.pack(">HHI", code, 0, len(body)) + body + bytes(len(body) % 2)
-        for code, body in ((0x0409, b"thumbnail"), (0x0404, caption + preview), (0x040C, b"other"))
-    )
-    body = b"Photoshop 3.0\0" + resources
-    extra = b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body
-    Image.fromarray(pixels(3, np.uint8)).save(path, extra=extra, exif=exif_with_everything())
-    with Image.open(path) as image:
-        assert sorted(image.info["photoshop"]) == [0x0404, 0x0409, 0x040C]
-    edited(path)
-    with Image.open(tmp_path / "erased.jpg") as image:
-        assert image.info["photoshop"] == {0x0404: caption}
-        assert image.getexif()[0x010F] == "A camera"
-
-
-def test_jpeg_keeps_iptc_that_fills_its_segment(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    text = b"\x1c\x02\x78" + struct.pack(">H", 32000) + b"x" * 32000
-    rest = 65533 - 14 - 12 - len(text) - 5
-    text += b"\x1c\x02\x69" + struct.pack(">H", rest) + b"y" * rest
-    body = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(text)) + text
-    Image.fromarray(pixels(3, np.uint8)).save(path, extra=b"\xff\xed\xff\xff" + body)
-    edited(path)
-    with Image.open(tmp_path / "erased.jpg") as image:
-        assert image.info["photoshop"] == {0x0404: text}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -418,17 +341,6 @@ def test_damage_and_size_are_refused(tmp_path: Path, suffix: str) -> None:
     path.unlink()
     with pytest.raises(ImageError, match="cannot be read"):
         read_photo(path)
-
-
-def test_multi_picture_jpeg_keeps_the_first_alone(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    first = Image.fromarray(np.full((HEIGHT, WIDTH, 3), 60, np.uint8))
-    first.save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
-    before, after = edited(path)
-    assert "left out" in before.notes[0]
-    assert abs(int(after.pixels[0, 0, 0]) - 60) <= 2
-    with Image.open(tmp_path / "erased.jpg") as image:
-        assert getattr(image, "n_frames", 1) == 1
 
 
 def test_alpha_is_flattened_for_the_network(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""What a JPEG says about its photo, as segments for the erased one.
+
+Everything that is kept stays byte for byte, in as many segments as it needs. Pictures beside the
+photo go, with what announces them: they still show what was erased.
+"""
+
+import hashlib
+import io
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pconv_hpc.photos.formats.exif import without_thumbnail
+from pconv_hpc.photos.formats.iptc import without_preview
+from pconv_hpc.photos.formats.xmp import picture_kinds, without_pictures
+from pconv_hpc.photos.jpeg_segments import (
+    APP0,
+    APP1,
+    APP2,
+    APP11,
+    APP13,
+    APP14,
+    COMMENT,
+    END,
+    EXIF,
+    ICC,
+    MAX_BODY_BYTES,
+    SIGNATURE,
+    continues_exif,
+    read_segments,
+)
+
+Segment = tuple[int, bytes]  # its marker and body
+
+_JFIF, _JFIF_BYTES = b"JFIF\0", 12  # what follows is a thumbnail
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_LONG_XMP_HEADER = struct.Struct(">32sII")  # MD5 of the whole in digits, its length, the offset
+_LONG_XMP_NAME = re.compile(rb"""\sxmpNote:HasExtendedXMP\s*=\s*["'](\w*)["']""")
+_PHOTOSHOP, _RESOURCE = b"Photoshop 3.0\0", b"8BIM"
+# Of Photoshop's resources this one alone: others are thumbnails, or describe what is edited here.
+_IPTC_RESOURCE = 0x0404
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+_CREDENTIALS = b"JP"
+_VIDEO = b"ftyp"
+
+
+class Metadata(NamedTuple):
+    """Segments for the erased photo, its colour profile, and notes of what could not stay."""
+
+    segments: list[Segment]
+    icc_profile: bytes | None
+    notes: tuple[str, ...]
+
+
+def read_metadata(data: bytes) -> Metadata:
+    """Return the metadata of a JPEG file for its erased photo.
+
+    EXIF, XMP, colour profiles, IPTC, comments and resolution are kept without their thumbnails.
+    """
+    listed = list(read_segments(io.BytesIO(data)))
+    segments = [(s.marker, data[s.body_start : s.stop]) for s in listed if s.is_metadata]
+    profile = _joined_profile(_bodies(segments, APP2, ICC))
+    xmp, long_xmp, is_whole = _joined_xmp(segments)
+    kept = [
+        *((APP0, body[:_JFIF_BYTES] + bytes(2)) for body in _bodies(segments, APP0, _JFIF)[:1]),
+        *_split(APP1, EXIF, without_thumbnail(_joined_exif(_bodies(segments, APP1, EXIF)))),
+        *_xmp_segments(xmp, long_xmp),
+        *_profile_segments(profile or b""),
+        *_split(APP13, _PHOTOSHOP, _joined_iptc(_bodies(segments, APP13, _PHOTOSHOP))),
+        *(segment for segment in segments if segment[0] in (APP14, COMMENT)),
+    ]
+    notes = []
+    if not is_whole or (profile is None and _bodies(segments, APP2, ICC)):
+        notes.append(f"damaged and left out: {'colour profile' if is_whole else 'a part of XMP'}")
+    pictures = set(picture_kinds(xmp + long_xmp)) | _what_follows(data, listed[-1].stop)
+    if _bodies(segments, APP2, _GAIN_MAP):
+        pictures.add("gain map")
+    if pictures:
+        notes.append(f"left out, as it shows what was erased: {', '.join(sorted(pictures))}")
+    if _bodies(segments, APP11, _CREDENTIALS):
+        notes.append("left out: content credentials, which are signed for the photo as it was")
+    return Metadata(kept, profile, tuple(notes))
+
+
+def with_segments(jpeg: bytes, segments: Sequence[Segment]) -> bytes:
+    """Return a JPEG with segments in front of all others."""
+    parts = [jpeg[:2]]
+    for marker, body in segments:
+        parts += [struct.pack(">BBH", 0xFF, marker, 2 + len(body)), body]
+    return b"".join([*parts, jpeg[2:]])
+
+
+def _bodies(segments: Sequence[Segment], marker: int, head: bytes) -> list[bytes]:
+    return [body for other, body in segments if other == marker and body.startswith(head)]
+
+
+def _split(marker: int, head: bytes, body: bytes) -> Iterator[Segment]:
+    room = MAX_BODY_BYTES - len(head)
+    for start in range(0, len(body), room):
+        yield marker, head + body[start : start + room]
+
+
+def _joined_exif(bodies: Sequence[bytes]) -> bytes:
+    """Return the first EXIF block; one that is too long for a segment goes on in the next."""
+    more = [body for body in bodies[1:] if continues_exif(body)]
+    return b"".join(body.removeprefix(EXIF) for body in [*bodies[:1], *more])
+
+
+def _joined_profile(bodies: Sequence[bytes]) -> bytes | None:
+    """Return a colour profile from its numbered parts; ``None`` if there is none, or not all."""
+    start = len(ICC) + 2
+    parts = {body[start - 2]: body for body in bodies if len(body) >= start}
+    numbers = sorted(parts)
+    if not numbers or numbers != list(range(1, parts[numbers[0]][start - 1] + 1)):
+        return None
+    return b"".join(parts[number][start:] for number in numbers)
+
+
+def _profile_segments(profile: bytes) -> Iterator[Segment]:
+    room = MAX_BODY_BYTES - len(ICC) - 2
+    count = -(-len(profile) // room)
+    for index in range(count):
+        part = profile[index * room : (index + 1) * room]
+        yield APP2, ICC + bytes([index + 1, count]) + part
+
+
+def _joined_xmp(segments: Sequence[Segment]) -> tuple[bytes, bytes, bool]:
+    """Return the packet, the one that it says extends it, and whether that is all there."""
+    packet = (_bodies(segments, APP1, _XMP) or [b""])[0].removeprefix(_XMP)
+    name = _LONG_XMP_NAME.search(packet)
+    if name is None:
+        return packet, b"", True
+    start = len(_LONG_XMP) + _LONG_XMP_HEADER.size
+    parts: dict[int, bytes] = {}
+    length = 0
+    for body in _bodies(segments, APP1, _LONG_XMP):
+        if len(body) >= start:
+            digest, length_here, offset = _LONG_XMP_HEADER.unpack(body[len(_LONG_XMP) : start])
+            if digest == name[1]:  # others are left over from earlier versions
+                parts[offset], length = body[start:], length_here
+    end = 0
+    for offset in sorted(parts):
+        end = end + len(parts[offset]) if offset == end else -1
+    if end != length or not parts:
+        return _LONG_XMP_NAME.sub(b"", packet), b"", False
+    return packet, b"".join(parts[offset] for offset in sorted(parts)), True
+
+
+def _xmp_segments(packet: bytes, long_packet: bytes) -> Iterator[Segment]:
+    packet, long_packet = without_pictures(packet), without_pictures(long_packet)
+    if not packet:
+        return
+    digest = hashlib.md5(long_packet, usedforsecurity=False).hexdigest().upper().encode()
+    if (name := _LONG_XMP_NAME.search(packet)) and len(name[1]) == len(digest):
+        packet = packet.replace(name[1], digest)
+    yield APP1, _XMP + packet
+    room = MAX_BODY_BYTES - len(_LONG_XMP) - _LONG_XMP_HEADER.size
+    for offset in range(0, len(long_packet), room):
+        header = _LONG_XMP_HEADER.pack(digest, len(long_packet), offset)
+        yield APP1, _LONG_XMP + header + long_packet[offset : offset + room]
+
+
+def _joined_iptc(bodies: Sequence[bytes]) -> bytes:
+    """Return the IPTC resource alone; resources may go on from one segment to the next."""
+    data = b"".join(body.removeprefix(_PHOTOSHOP) for body in bodies)
+    position = 0
+    while data.startswith(_RESOURCE, position) and position + 8 <= len(data):
+        (number,) = struct.unpack_from(">H", data, position + 4)
+        start = position + 6 + (data[position + 6] + 2 & ~1) + 4  # behind its name, of even length
+        length = int.from_bytes(data[start - 4 : start])
+        if number == _IPTC_RESOURCE:
+            iptc = without_preview(data[start : start + length])
+            header = struct.pack(">4sHHI", _RESOURCE, _IPTC_RESOURCE, 0, len(iptc))
+            return header + iptc + bytes(len(iptc) % 2)
+        position = start + length
+        if not data.startswith(_RESOURCE, position):
+            position += length % 2
+    return b""
+
+
+def _what_follows(data: bytes, scan: int) -> set[str]:
+    """Return what lies behind a file's first picture."""
+    end = data.find(END, scan)
+    if end < 0 or not (rest := data[end + 2 :].strip(b"\0")):
+        return set()
+    kinds = {SIGNATURE: "further pictures", _VIDEO: "video"}
+    return {kind for mark, kind in kinds.items() if mark in rest} or {"data behind the photo"}
