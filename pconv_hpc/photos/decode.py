@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.photos import jpeg_segments
+from pconv_hpc.photos import jpeg_segments, png_chunks
 
 DEFAULT_MAX_PIXELS = 200_000_000
 
@@ -152,11 +152,15 @@ def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
 
 
 def _without_metadata(stream: IO[bytes]) -> IO[bytes]:
-    """Return what is left of a JPEG when nothing is that could only be in the way."""
+    """Return what is left of a JPEG or PNG when nothing is that could only be in the way."""
     stream.seek(0)
-    is_jpeg = stream.read(len(jpeg_segments.SIGNATURE)) == jpeg_segments.SIGNATURE
+    signature = stream.read(len(png_chunks.SIGNATURE))
+    if signature.startswith(jpeg_segments.SIGNATURE):
+        return jpeg_segments.bare_jpeg(stream)
+    if signature == png_chunks.SIGNATURE:
+        return png_chunks.bare_png(stream)
     stream.seek(0)
-    return jpeg_segments.bare_jpeg(stream) if is_jpeg else stream
+    return stream
 
 
 def _reason(error: Exception) -> str:

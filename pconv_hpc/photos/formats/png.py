@@ -1,9 +1,11 @@
 """PNG, 8 and 16 bits: every metadata chunk of the original goes back into the new file."""
 
 import contextlib
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import imagecodecs
 import numpy as np
@@ -14,15 +16,17 @@ from pconv_hpc.photos.decode import ImageError, exif_orientation
 from pconv_hpc.photos.formats.exif import without_thumbnail
 from pconv_hpc.photos.formats.xmp import without_pictures
 from pconv_hpc.photos.photo import Photo
+from pconv_hpc.photos.png_chunks import SIGNATURE, bare_png, chunk_data, inflate, read_chunks
 
-_SIGNATURE_BYTES = 8
-_HEADER_END = _SIGNATURE_BYTES + 25  # IHDR is always first and has 13 bytes of data
+_HEADER_END = len(SIGNATURE) + 25  # IHDR is always first and has 13 bytes of data
 _PALETTE = 3
+_OPAQUE = (0, 2)  # the kinds of pixels, gray and RGB, that are opaque but for a tRNS chunk
 
 # All of them may stand right after the header. Not kept: tRNS, PLTE, hIST and what else describes
 # pixels as they are no more, and chunks that nobody here knows the meaning of.
 _KEPT = frozenset(b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split())
 _KEPT_IN_SAME_PIXEL_FORMAT = frozenset(b"sBIT bKGD".split())
+_READ = _KEPT | _KEPT_IN_SAME_PIXEL_FORMAT | {b"tRNS"}
 
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _EXIF_TEXT = "Raw profile type exif"  # ImageMagick's, from before there were eXIf chunks
@@ -31,7 +35,7 @@ _NOT_KEPT_TEXT = frozenset(
     f"raw profile type {kind}".encode() for kind in ("exif", "app1", "8bim", "iptc", "xmp")
 )
 _XMP_TEXT = b"XML:com.adobe.xmp"
-_MAX_XMP_BYTES = 64 << 20
+_MAX_XMP_BYTES = _MAX_PROFILE_BYTES = 64 << 20
 
 _LAYOUTS: dict[int, tuple[Color, Alpha]] = {
     1: ("gray", "none"),
@@ -50,20 +54,21 @@ def read(data: bytes, image: Image.Image) -> Photo:
     if getattr(image, "n_frames", 1) > 1:
         raise ImageError("an animated PNG; expected a single picture")
     depth, kind = data[24], data[25]
-    chunks = list(_chunks(data))
-    notes: tuple[str, ...] = ()
-    if kind == _PALETTE or depth < 8:
-        pixels = np.array(image.convert(_plain_mode(image, kind)))
-        notes = (
-            f"{depth}-bit {'palette' if kind == _PALETTE else 'gray'} became 8 bits a channel",
-        )
+    stream = io.BytesIO(data)
+    chunks, notes = _sound_chunks(stream)
+    is_plain = kind != _PALETTE and depth >= 8
+    if is_plain:
+        pixels = imagecodecs.png_decode(bare_png(stream).read())
     else:
-        pixels = imagecodecs.png_decode(data)
-        if any(name == b"tRNS" for name, _ in chunks):
-            notes = ("the transparent colour became an alpha channel",)
+        pixels = np.array(image.convert(_plain_mode(image, kind)))
+        changed = f"{depth}-bit {'palette' if kind == _PALETTE else 'gray'}"
+        notes = (f"{changed} became 8 bits a channel", *notes)
     pixels = np.atleast_3d(pixels)
     color, alpha = _LAYOUTS[pixels.shape[2]]
-    kept = _KEPT if notes else _KEPT | _KEPT_IN_SAME_PIXEL_FORMAT
+    if is_plain and alpha == "straight" and kind in _OPAQUE:
+        is_plain = False
+        notes = ("the transparent colour became an alpha channel", *notes)
+    kept = _KEPT | _KEPT_IN_SAME_PIXEL_FORMAT if is_plain else _KEPT
     return Photo(
         format="PNG",
         pixels=np.require(pixels, requirements="W"),
@@ -120,10 +125,7 @@ def _without_pictures(name: bytes, body: bytes) -> bytes:
         return without_pictures(body)
     language, _, rest = rest[2:].partition(b"\0")
     translated, _, packed = rest.partition(b"\0")
-    try:
-        xmp = without_pictures(zlib.decompressobj().decompress(packed, _MAX_XMP_BYTES))
-    except zlib.error:
-        xmp = b""
+    xmp = without_pictures(inflate(packed, _MAX_XMP_BYTES) or b"")
     return b"\0".join([keyword, b"\0\0" + language, translated, xmp])
 
 
@@ -134,12 +136,24 @@ def _plain_mode(image: Image.Image, kind: int) -> str:
     return "LA" if transparent else "L"
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (name, data) of every chunk but the pixels."""
-    position = _SIGNATURE_BYTES
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        name = data[position + 4 : position + 8]
-        if name != b"IDAT":
-            yield name, data[position + 8 : position + 8 + length]
-        position += 12 + length
+def _sound_chunks(stream: IO[bytes]) -> tuple[list[tuple[bytes, bytes]], tuple[str, ...]]:
+    """Return (name, data) of the undamaged chunks that count here, and a note of the others."""
+    chunks, damaged = [], []
+    for chunk in read_chunks(stream):
+        if chunk.name in _READ:
+            body = chunk_data(stream, chunk)
+            if body is None or not _can_be_inflated(chunk.name, body):
+                damaged.append(chunk.name.decode())
+            else:
+                chunks.append((chunk.name, body))
+    names = ", ".join(sorted(set(damaged)))
+    return chunks, (f"damaged and left out: {names}",) if damaged else ()
+
+
+def _can_be_inflated(name: bytes, body: bytes) -> bool:
+    """Return whether a profile or compressed XMP is whole; other text is never looked into."""
+    keyword, _, rest = body.partition(b"\0")
+    if name == b"iCCP":
+        return inflate(rest[1:], _MAX_PROFILE_BYTES) is not None
+    is_packed_xmp = name == b"iTXt" and keyword == _XMP_TEXT and rest[:1] == b"\1"
+    return not is_packed_xmp or inflate(rest[2:].split(b"\0", 2)[-1], _MAX_XMP_BYTES) is not None

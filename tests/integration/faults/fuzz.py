@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import atheris
+import numpy as np
 
 from tests.support.paths import REPOSITORY
 
@@ -35,6 +36,7 @@ with atheris.instrument_imports(include=["pconv_hpc", "PIL", "tifffile", "yaml"]
     from pconv_hpc.foundation.errors import UsageError
     from pconv_hpc.photos.decode import ImageError, decode_rgb, decode_square
     from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
+    from pconv_hpc.photos.photo import Box
     from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 
 from tests.integration.faults.hostile_corpus import photo_files
@@ -47,7 +49,7 @@ _MEMORY_MIB = 2048
 
 
 class Images:
-    """Every reader of images on one file; a photo that is read is written back and read again."""
+    """Every reader of images on one file; a photo is erased, written and read again."""
 
     max_bytes = 4096
 
@@ -71,6 +73,9 @@ class Images:
                 read()
         with contextlib.suppress(ImageError):
             photo = read_photo(self._path, max_pixels=MAX_PIXELS)
+            box = Box(0, 0, min(photo.height, 9), min(photo.width, 9))
+            gray = np.full((box.height, box.width, 3), 0.5, np.float32)
+            photo.write_rgb(box, gray, np.ones(gray.shape[:2], dtype=bool))
             write_photo(photo, self._copy)
             again = read_photo(self._copy, max_pixels=MAX_PIXELS)
             same = again.pixels.shape == photo.pixels.shape and (

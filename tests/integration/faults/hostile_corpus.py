@@ -12,6 +12,8 @@ import tifffile
 from PIL import Image, ImageCms
 
 from pconv_hpc.photos.sample_photos import sample_photos
+from tests.support.jpeg_files import jpeg_segment, with_jpeg_segments
+from tests.support.png_files import png_chunk, png_with
 
 BOMB_SIDE = 60_000  # 3.6 gigapixels, of which the file holds next to nothing
 
@@ -110,11 +112,38 @@ def _good_photos() -> dict[str, bytes]:
         "no utf-8 \udce9.jpg": encoded(photo, "JPEG"),
         "ünïcödé 照片 \N{DESERT ISLAND}.jpg": encoded(photo, "JPEG"),
     }  # fmt: skip
+    files |= _photos_with_odd_metadata(photo)
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
         files[f"orientation_{orientation}.jpg"] = encoded(photo, "JPEG", exif=exif.tobytes())
     return files
+
+
+def _photos_with_odd_metadata(photo: np.ndarray) -> dict[str, bytes]:
+    """Return photos whose metadata is large, damaged, or about further pictures, by name."""
+    plain = encoded(photo, "JPEG", quality=60)
+    gain_map = (
+        b"http://ns.adobe.com/xap/1.0/\0<x xmlns:g='http://ns.adobe.com/hdr-gain-map/1.0/'"
+        b" g:Version='1.0' xmpNote:HasExtendedXMP='%032d'><g:Max>2</g:Max></x>" % 7
+    )
+    long_xmp = b"http://ns.adobe.com/xmp/extension/\0%032d" % 7 + struct.pack(">II", 4, 0) + b"<x/>"
+    more = [
+        jpeg_segment(0xE1, gain_map),
+        jpeg_segment(0xE1, long_xmp),
+        jpeg_segment(0xE2, b"MPF\0II*\0\x08\0\0\0"),
+        jpeg_segment(0xED, b"Photoshop 3.0\0008BIM\4\4\0\0\0\0\0\5\x1c\2\x78\0\0"),
+    ]
+    short = [jpeg_segment(marker, b"") for marker in (0xE0, 0xE1, 0xE2, 0xEE)]
+    text = zlib.compress(bytes(2 << 20))
+    return {
+        "progressive.jpg": encoded(photo, "JPEG", progressive=True, subsampling=0),
+        "gain_map.jpg": with_jpeg_segments(plain, *more) + encoded(photo[::4, ::4], "JPEG"),
+        "short_segments.jpg": with_jpeg_segments(plain, *short),
+        "long_text.png": png_with(photo, png_chunk(b"zTXt", b"Comment\0\0" + text)),
+        "wrong_check_sum.png": png_with(photo[:9, :9], png_chunk(b"pHYs", bytes(9), check=1)),
+        "cut_profile.png": png_with(photo[:9, :9], png_chunk(b"iCCP", b"a\0\0" + text[:99])),
+    }
 
 
 def _damaged_photos() -> dict[str, bytes]:
