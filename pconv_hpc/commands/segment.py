@@ -81,6 +81,11 @@ def _parse() -> argparse.Namespace:
     add_setting_options(parser, SegmentSettings)
     add_setting_options(parser, Resources, stage="segment")
     add_stage_options(parser, dry_run="only list the photos")
+    parser.add_argument(
+        "--for-erasing",
+        action="store_true",
+        help="fail photos that could not be written back once they are erased, such as animations",
+    )
     return parser.parse_args()
 
 
@@ -140,6 +145,7 @@ def _segment(
             with_overlay=settings.overlay,
             overwrite=arguments.overwrite,
             max_pixels=resources.max_pixels,
+            for_erasing=arguments.for_erasing,
         )
 
         def note(result: Result) -> None:

@@ -74,7 +74,7 @@ class OnePhoto:
         """
         program = [*program_command("segment"), str(self.photo.absolute())]
         folder = str((self.folder / "found").absolute())
-        command = [*program, folder, "--overlay", self.settings.word]
+        command = [*program, folder, "--overlay", "--for-erasing", self.settings.word]
         run_stage(command, self.folder / "segment.log")
         return read_instances(self.places.instances)
 

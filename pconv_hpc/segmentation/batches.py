@@ -16,6 +16,7 @@ from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.masks.mask_growing import MaskShape, mask_pixels
 from pconv_hpc.photos.batch_driver import BatchWork, Done, failure_reason, run_batches
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
+from pconv_hpc.photos.formats.photo_files import read_photo
 from pconv_hpc.segmentation.choices import Choices
 from pconv_hpc.segmentation.instances import PhotoInstances, read_instances, write_instances
 from pconv_hpc.segmentation.overlay import draw_overlay
@@ -61,6 +62,7 @@ class Wish:
         with_overlay: whether to draw a picture with numbered instances.
         overwrite: whether to make what is there again.
         max_pixels: larger photos are refused before they are decoded.
+        for_erasing: whether photos fail that could not be written back once they are erased.
     """
 
     choices: Choices
@@ -69,6 +71,7 @@ class Wish:
     with_overlay: bool = False
     overwrite: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    for_erasing: bool = False
 
     def describe(self, image: str) -> str | None:
         """Return the selection and the shape of the mask as text; ``None`` for no selection."""
@@ -138,6 +141,8 @@ class _Segmenting(BatchWork[Places, _Opened, Prediction | PconvError, Result]):
             if _is_complete(task, before, wish):
                 return Done(_result(task, before, "skipped"))
             return Done(_write(task, before, wish, "selected anew"))
+        if wish.for_erasing and task.source is None:
+            read_photo(task.photo, max_pixels=wish.max_pixels)
         image = task.read(max_pixels=wish.max_pixels)
         return _Opened(task, self._segmenter.prepare(image), version)
 

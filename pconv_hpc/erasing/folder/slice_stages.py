@@ -59,6 +59,7 @@ class Stages:
         folders = map(str, [self.images, *results])
         # --name=value, so that no value passes for an option
         options = [f"--files-from={todo}", f"--ledger={ledger}", settings.word]
+        options += ["--for-erasing"] if stage == "segment" else []
         return [*PROGRAMS[stage], *folders, *options]
 
     def sweep(self, photos: Sequence[str]) -> None:

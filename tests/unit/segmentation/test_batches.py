@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -203,6 +204,17 @@ def test_bad_photos_fail_alone_and_again_until_they_are_good(scene: Scene) -> No
     assert not broken.instances.exists()
     Image.fromarray(scene.photos[0].image).save(broken.photo)
     assert scene.run(EVERYTHING, ["a/broken.jpg"])["a/broken.jpg"].status == "segmented"
+
+
+def test_photos_that_could_not_be_written_back_fail_before_the_network(scene: Scene) -> None:
+    frames = [Image.fromarray(photo.image) for photo in scene.photos[:2]]
+    path = scene.folder / "photos" / scene.image(0)
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    results = scene.run(replace(EVERYTHING, for_erasing=True))
+    assert "animated" in results.pop(scene.image(0)).reason
+    assert {result.status for result in results.values()} == {"segmented"}
+    assert scene.num_predicted == NUM_PHOTOS - 1
+    assert scene.run(EVERYTHING)[scene.image(0)].status == "segmented"
 
 
 @pytest.mark.parametrize("writer", ["write_bytes", "write_instances"])
