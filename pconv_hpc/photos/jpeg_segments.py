@@ -1,7 +1,8 @@
 """The segments in front of a JPEG's pixels, and the file without those that pixels do not need."""
 
+import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
 from pconv_hpc.photos.stream_parts import Part, add_part, open_parts
@@ -11,6 +12,7 @@ END = b"\xff\xd9"
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
+JFIF, JFIF_BYTES = b"JFIF\0", 12  # what follows is a thumbnail
 TIFF_HEADERS = (b"II*\0", b"MM\0*")
 MAX_BODY_BYTES = 65533
 _SCAN = 0xDA
@@ -18,11 +20,14 @@ _WITHOUT_BODY = frozenset((0x01, *range(0xD0, 0xDA)))
 _MAX_SEGMENTS = 100_000
 # What tells colours and how a photo is turned, by marker: how it begins, and its shortest length.
 _NEEDED = {
-    APP0: (b"JFIF\0", 12),
+    APP0: (JFIF, JFIF_BYTES),
     APP1: (EXIF, len(EXIF)),
     APP2: (ICC, len(ICC) + 2),
     APP14: (b"Adobe", 12),
 }
+
+
+Metadata = tuple[int, bytes]  # a segment's marker and body
 
 
 class Segment(NamedTuple):
@@ -102,6 +107,20 @@ def bare_jpeg(stream: IO[bytes]) -> IO[bytes]:
         add_part(parts, segment.start, segment.stop)
     stream.seek(0)
     return stream
+
+
+def metadata_of(data: bytes) -> list[Metadata]:
+    """Return the segments of a JPEG that its pixels can be decoded without."""
+    segments = read_segments(io.BytesIO(data))
+    return [(s.marker, data[s.body_start : s.stop]) for s in segments if s.is_metadata]
+
+
+def with_metadata(jpeg: bytes, metadata: Sequence[Metadata]) -> bytes:
+    """Return a JPEG with segments in front of all others."""
+    parts = [jpeg[:2]]
+    for marker, body in metadata:
+        parts += [struct.pack(">BBH", 0xFF, marker, 2 + len(body)), body]
+    return b"".join([*parts, jpeg[2:]])
 
 
 def continues_exif(head: bytes) -> bool:

@@ -5,6 +5,7 @@ them, and from new ones where the photo was erased. Sampling, quantisation, colo
 interval and whether the file is progressive stay; Huffman tables are made anew.
 """
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,13 @@ import jpegio
 import numpy as np
 from scipy.fft import dctn, idctn
 
+from pconv_hpc.photos.decode import ImageError
+from pconv_hpc.photos.jpeg_segments import END, read_segments
+
+# Sequential and progressive frames, Huffman or arithmetic; others have no coefficients to keep.
+_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+_ALL_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are tables
+_TABLES = b"\xff\xdb"
 _SIDE = 8
 _MIDDLE = 128  # of 8-bit samples; coefficients are those of samples around 0
 _MAX_AC, _MIN_DC = 1023, -1024  # of 8-bit samples; the lossless coding knows no larger ones
@@ -23,6 +31,24 @@ _TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]],
     dtype=np.float32,
 )
+
+
+def check_blocks(data: bytes, tables: Mapping[int, Sequence[int]]) -> None:
+    """Refuse now what could not be written later.
+
+    Raises:
+        ImageError: a JPEG is lossless, or its quantisation tables cannot be written back.
+    """
+    segments = list(read_segments(io.BytesIO(data)))
+    frames = [segment.marker for segment in segments if segment.marker in _ALL_FRAMES]
+    if len(frames) != 1 or frames[0] not in _FRAMES:
+        kinds = ", ".join(f"SOF{frame - 0xC0}" for frame in frames)
+        raise ImageError(f"a JPEG of kind {kinds}; expected a sequential or progressive one")
+    if any(0 in table for table in tables.values()):
+        raise ImageError("a quantisation table with zeros in it")
+    scans = slice(segments[-1].stop, data.find(END, segments[-1].stop))
+    if _TABLES in data[scans]:
+        raise ImageError("its quantisation tables change from scan to scan")
 
 
 def with_new_blocks(

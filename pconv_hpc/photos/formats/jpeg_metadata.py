@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pconv_hpc.photos.formats.exif import without_thumbnail
+from pconv_hpc.photos.formats.gain_map import ISO_GAIN_MAP
 from pconv_hpc.photos.formats.iptc import without_preview
-from pconv_hpc.photos.formats.xmp import picture_kinds, without_pictures
+from pconv_hpc.photos.formats.xmp import XMP, picture_kinds, without_pictures
 from pconv_hpc.photos.jpeg_segments import (
     APP0,
     APP1,
@@ -25,46 +26,48 @@ from pconv_hpc.photos.jpeg_segments import (
     END,
     EXIF,
     ICC,
+    JFIF,
+    JFIF_BYTES,
     MAX_BODY_BYTES,
     SIGNATURE,
+    Metadata,
     continues_exif,
+    metadata_of,
     read_segments,
 )
 
-Segment = tuple[int, bytes]  # its marker and body
-
-_JFIF, _JFIF_BYTES = b"JFIF\0", 12  # what follows is a thumbnail
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _LONG_XMP_HEADER = struct.Struct(">32sII")  # MD5 of the whole in digits, its length, the offset
 _LONG_XMP_NAME = re.compile(rb"""\sxmpNote:HasExtendedXMP\s*=\s*["'](\w*)["']""")
 _PHOTOSHOP, _RESOURCE = b"Photoshop 3.0\0", b"8BIM"
 # Of Photoshop's resources this one alone: others are thumbnails, or describe what is edited here.
 _IPTC_RESOURCE = 0x0404
-_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _CREDENTIALS = b"JP"
 _VIDEO = b"ftyp"
 
 
-class Metadata(NamedTuple):
+class PhotoMetadata(NamedTuple):
     """Segments for the erased photo, its colour profile, and notes of what could not stay."""
 
-    segments: list[Segment]
+    segments: list[Metadata]
     icc_profile: bytes | None
     notes: tuple[str, ...]
 
 
-def read_metadata(data: bytes) -> Metadata:
+def read_metadata(data: bytes, *, keeps_gain_map: bool = False) -> PhotoMetadata:
     """Return the metadata of a JPEG file for its erased photo.
 
     EXIF, XMP, colour profiles, IPTC, comments and resolution are kept without their thumbnails.
+
+    Args:
+        data: the file, without its gain map if that is kept.
+        keeps_gain_map: whether it is.
     """
-    listed = list(read_segments(io.BytesIO(data)))
-    segments = [(s.marker, data[s.body_start : s.stop]) for s in listed if s.is_metadata]
+    segments = metadata_of(data)
     profile = _joined_profile(_bodies(segments, APP2, ICC))
     xmp, long_xmp, is_whole = _joined_xmp(segments)
     kept = [
-        *((APP0, body[:_JFIF_BYTES] + bytes(2)) for body in _bodies(segments, APP0, _JFIF)[:1]),
+        *((APP0, body[:JFIF_BYTES] + bytes(2)) for body in _bodies(segments, APP0, JFIF)[:1]),
         *_split(APP1, EXIF, without_thumbnail(_joined_exif(_bodies(segments, APP1, EXIF)))),
         *_xmp_segments(xmp, long_xmp),
         *_profile_segments(profile or b""),
@@ -74,29 +77,25 @@ def read_metadata(data: bytes) -> Metadata:
     notes = []
     if not is_whole or (profile is None and _bodies(segments, APP2, ICC)):
         notes.append(f"damaged and left out: {'colour profile' if is_whole else 'a part of XMP'}")
-    pictures = set(picture_kinds(xmp + long_xmp)) | _what_follows(data, listed[-1].stop)
-    if _bodies(segments, APP2, _GAIN_MAP):
+    pictures = set(picture_kinds(xmp + long_xmp)) | _what_follows(data)
+    announced = _bodies(segments, APP2, ISO_GAIN_MAP)
+    if keeps_gain_map:
+        kept += [(APP2, body) for body in announced]
+        pictures.discard("gain map")
+    elif announced:
         pictures.add("gain map")
     if pictures:
         notes.append(f"left out, as it shows what was erased: {', '.join(sorted(pictures))}")
     if _bodies(segments, APP11, _CREDENTIALS):
         notes.append("left out: content credentials, which are signed for the photo as it was")
-    return Metadata(kept, profile, tuple(notes))
+    return PhotoMetadata(kept, profile, tuple(notes))
 
 
-def with_segments(jpeg: bytes, segments: Sequence[Segment]) -> bytes:
-    """Return a JPEG with segments in front of all others."""
-    parts = [jpeg[:2]]
-    for marker, body in segments:
-        parts += [struct.pack(">BBH", 0xFF, marker, 2 + len(body)), body]
-    return b"".join([*parts, jpeg[2:]])
-
-
-def _bodies(segments: Sequence[Segment], marker: int, head: bytes) -> list[bytes]:
+def _bodies(segments: Sequence[Metadata], marker: int, head: bytes) -> list[bytes]:
     return [body for other, body in segments if other == marker and body.startswith(head)]
 
 
-def _split(marker: int, head: bytes, body: bytes) -> Iterator[Segment]:
+def _split(marker: int, head: bytes, body: bytes) -> Iterator[Metadata]:
     room = MAX_BODY_BYTES - len(head)
     for start in range(0, len(body), room):
         yield marker, head + body[start : start + room]
@@ -118,7 +117,7 @@ def _joined_profile(bodies: Sequence[bytes]) -> bytes | None:
     return b"".join(parts[number][start:] for number in numbers)
 
 
-def _profile_segments(profile: bytes) -> Iterator[Segment]:
+def _profile_segments(profile: bytes) -> Iterator[Metadata]:
     room = MAX_BODY_BYTES - len(ICC) - 2
     count = -(-len(profile) // room)
     for index in range(count):
@@ -126,9 +125,9 @@ def _profile_segments(profile: bytes) -> Iterator[Segment]:
         yield APP2, ICC + bytes([index + 1, count]) + part
 
 
-def _joined_xmp(segments: Sequence[Segment]) -> tuple[bytes, bytes, bool]:
+def _joined_xmp(segments: Sequence[Metadata]) -> tuple[bytes, bytes, bool]:
     """Return the packet, the one that it says extends it, and whether that is all there."""
-    packet = (_bodies(segments, APP1, _XMP) or [b""])[0].removeprefix(_XMP)
+    packet = (_bodies(segments, APP1, XMP) or [b""])[0].removeprefix(XMP)
     name = _LONG_XMP_NAME.search(packet)
     if name is None:
         return packet, b"", True
@@ -148,14 +147,14 @@ def _joined_xmp(segments: Sequence[Segment]) -> tuple[bytes, bytes, bool]:
     return packet, b"".join(parts[offset] for offset in sorted(parts)), True
 
 
-def _xmp_segments(packet: bytes, long_packet: bytes) -> Iterator[Segment]:
+def _xmp_segments(packet: bytes, long_packet: bytes) -> Iterator[Metadata]:
     packet, long_packet = without_pictures(packet), without_pictures(long_packet)
     if not packet:
         return
     digest = hashlib.md5(long_packet, usedforsecurity=False).hexdigest().upper().encode()
     if (name := _LONG_XMP_NAME.search(packet)) and len(name[1]) == len(digest):
         packet = packet.replace(name[1], digest)
-    yield APP1, _XMP + packet
+    yield APP1, XMP + packet
     room = MAX_BODY_BYTES - len(_LONG_XMP) - _LONG_XMP_HEADER.size
     for offset in range(0, len(long_packet), room):
         header = _LONG_XMP_HEADER.pack(digest, len(long_packet), offset)
@@ -180,9 +179,10 @@ def _joined_iptc(bodies: Sequence[bytes]) -> bytes:
     return b""
 
 
-def _what_follows(data: bytes, scan: int) -> set[str]:
+def _what_follows(data: bytes) -> set[str]:
     """Return what lies behind a file's first picture."""
-    end = data.find(END, scan)
+    *_, scan = read_segments(io.BytesIO(data))
+    end = data.find(END, scan.stop)
     if end < 0 or not (rest := data[end + 2 :].strip(b"\0")):
         return set()
     kinds = {SIGNATURE: "further pictures", _VIDEO: "video"}

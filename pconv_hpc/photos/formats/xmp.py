@@ -5,6 +5,8 @@ Thumbnails, depth maps, embedded originals and gain maps still show what was era
 
 import re
 
+XMP = b"http://ns.adobe.com/xap/1.0/\0"  # how its segments begin in JPEGs
+
 # Adobe's thumbnails in base64, as elements or as attributes; xap is how xmp was called once.
 _ELEMENT = re.compile(rb"(<x[am]pGImg:image\b[^<>]*>)[^<]*")
 _ATTRIBUTE = re.compile(rb"""(\bx[am]pGImg:image\s*=\s*)("[^"]*"|'[^']*')""")
@@ -33,13 +35,18 @@ def without_pictures(xmp: bytes) -> bytes:
 
     Thumbnails become empty. An element that is never closed takes the whole packet with it.
     """
-    xmp = _ATTRIBUTE.sub(rb'\1""', _ELEMENT.sub(rb"\1", xmp))
+    xmp = without_thumbnails(xmp)
     prefixes = {prefix for prefix, _ in _picture_prefixes(xmp)}
     if not prefixes:
         return xmp
     either = b"|".join(map(re.escape, sorted(prefixes)))
     attribute = re.compile(rb"""\s(?:%s):[\w.-]+\s*=\s*("[^"<]*"|'[^'<]*')""" % either)
     return attribute.sub(b"", _without_elements(xmp, prefixes))
+
+
+def without_thumbnails(xmp: bytes) -> bytes:
+    """Return an XMP packet in UTF-8 whose thumbnails are empty."""
+    return _ATTRIBUTE.sub(rb'\1""', _ELEMENT.sub(rb"\1", xmp))
 
 
 def picture_kinds(xmp: bytes) -> list[str]:

@@ -138,7 +138,8 @@ def _photos_with_odd_metadata(photo: np.ndarray) -> dict[str, bytes]:
     text = zlib.compress(bytes(2 << 20))
     return {
         "progressive.jpg": encoded(photo, "JPEG", progressive=True, subsampling=0),
-        "gain_map.jpg": with_jpeg_segments(plain, *more) + encoded(photo[::4, ::4], "JPEG"),
+        "gain_map.jpg": with_jpeg_segments(plain, *more)
+        + with_jpeg_segments(encoded(photo[::4, ::4], "JPEG"), more[0]),
         "short_segments.jpg": with_jpeg_segments(plain, *short),
         "long_text.png": png_with(photo, png_chunk(b"zTXt", b"Comment\0\0" + text)),
         "wrong_check_sum.png": png_with(photo[:9, :9], png_chunk(b"pHYs", bytes(9), check=1)),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pconv_hpc.photos.formats.jpeg_metadata import read_metadata, with_segments
-from pconv_hpc.photos.jpeg_segments import bare_jpeg
+from pconv_hpc.photos.formats.jpeg_metadata import read_metadata
+from pconv_hpc.photos.jpeg_segments import bare_jpeg, with_metadata
 from tests.support.exif_blocks import exif_with_thumbnail
 from tests.support.jpeg_files import jpeg_bodies, jpeg_segment, with_jpeg_segments
 
@@ -30,7 +30,7 @@ def rewritten(*segments: bytes, trailer: bytes = b"") -> tuple[bytes, tuple[str,
     data = with_jpeg_segments(plain_jpeg(), *segments) + trailer
     metadata = read_metadata(data)
     bare = bare_jpeg(io.BytesIO(plain_jpeg())).read()
-    return with_segments(bare[:2] + bare[20:], metadata.segments), metadata.notes
+    return with_metadata(bare[:2] + bare[20:], metadata.segments), metadata.notes
 
 
 def split(marker: int, head: bytes, body: bytes, size: int = 65_000) -> list[bytes]:
