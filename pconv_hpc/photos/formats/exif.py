@@ -1,21 +1,24 @@
 """EXIF blocks kept byte for byte, but for the thumbnail, which still shows what was erased."""
 
+import contextlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _PREFIX = b"Exif\0\0"
 _ENTRY_BYTES = 12
 # Where a thumbnail lies, and how long it is: as a JPEG, or in strips of plain pixels.
 _RANGE_TAGS = ((0x0201, 0x0202), (0x0111, 0x0117))
 _MAX_STRIPS = 1 << 16  # more than any thumbnail has rows; a hostile block claims any number
+_MAX_DIRECTORIES = 16
 _SHORT = 3
 
 
 def without_thumbnail(exif: bytes) -> bytes:
-    """Return an EXIF block without its thumbnail; nothing in it moves, maker notes stay whole.
+    """Return an EXIF block without its thumbnails; nothing in it moves, maker notes stay whole.
 
-    The first directory's link to the thumbnail's directory is cut and the thumbnail's bytes, a JPEG
-    or strips of pixels, are set to 0. A block too broken to follow is returned as it is.
+    The first directory's link to the thumbnail's directory is cut and the bytes of this and all
+    further thumbnails, JPEGs or strips of pixels, are set to 0. A block too broken to follow is
+    returned as it is.
     """
     start = len(_PREFIX) if exif.startswith(_PREFIX) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])
@@ -29,9 +32,12 @@ def without_thumbnail(exif: bytes) -> bytes:
         if second == 0:
             return exif
         struct.pack_into(f"{order}I", block, link, 0)
-        ranges = _thumbnail_ranges(block, second, order)
     except struct.error:
         return exif
+    ranges = []
+    for directory in _directories(block, second, order):
+        with contextlib.suppress(struct.error):
+            ranges += _thumbnail_ranges(block, directory, order)
     cleared = 0
     for first, last in sorted(ranges):
         if first > 0 and last <= len(block):
@@ -39,6 +45,19 @@ def without_thumbnail(exif: bytes) -> bytes:
             block[cleared:last] = bytes(max(last - cleared, 0))
             cleared = max(cleared, last)
     return exif[:start] + bytes(block)
+
+
+def _directories(block: bytearray, first: int, order: str) -> Iterator[int]:
+    """Yield where a directory and those that it links to begin; a loop is left."""
+    directory = first
+    with contextlib.suppress(struct.error):
+        for _ in range(_MAX_DIRECTORIES):
+            if directory == 0:
+                return
+            yield directory
+            count = struct.unpack_from(f"{order}H", block, directory)[0]
+            link = directory + 2 + _ENTRY_BYTES * count
+            directory = struct.unpack_from(f"{order}I", block, link)[0]
 
 
 def _thumbnail_ranges(block: bytearray, directory: int, order: str) -> list[tuple[int, int]]:

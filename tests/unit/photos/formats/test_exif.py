@@ -38,6 +38,24 @@ def test_a_thumbnail_of_plain_pixels_becomes_zeros(count: int, order: str) -> No
     assert len(bare) == len(exif)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_larger_preview_behind_the_thumbnail_becomes_zeros(order: str) -> None:
+    block = bytearray(exif_with_thumbnail(THUMBNAIL, order)[6:])
+    preview, start = b"a larger preview", len(block)
+    link = block.index(THUMBNAIL) - 4
+    struct.pack_into(f"{order}I", block, link, start)
+    entries = ((0x0201, start + 2 + 24 + 4), (0x0202, len(preview)))
+    block += struct.pack(f"{order}H", 2)
+    for tag, value in entries:
+        block += struct.pack(f"{order}HHII", tag, 4, 1, value)
+    block += struct.pack(f"{order}I", link - 26) + preview  # and round again, for ever
+    bare = without_thumbnail(bytes(block))
+    assert len(bare) == len(block)
+    assert THUMBNAIL not in bare
+    assert preview not in bare
+    assert b"A camera" in bare
+
+
 @given(st.binary(max_size=80))
 def test_any_garbage_is_taken(data: bytes) -> None:
     for header in (b"", b"II*\0", b"Exif\0\0MM\0*"):
