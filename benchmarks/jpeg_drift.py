@@ -60,18 +60,7 @@ def measure(path: Path, erased_path: Path) -> tuple[float, float] | None:
     write_photo(photo, erased_path)
     after = read_photo(erased_path)
     outside = np.abs(after.upright.astype(np.int16) - before.upright)[~hole]
-    return _same_share(path, erased_path, _stored(photo.orientation, hole)), float(outside.mean())
-
-
-def _stored(orientation: int, hole: np.ndarray) -> np.ndarray:
-    """Return the upright hole as it lies in the file."""
-    match orientation:
-        case 6:
-            return np.rot90(hole)
-        case 8:
-            return np.rot90(hole, -1)
-        case _:
-            return hole  # the ellipse is its own mirror image
+    return _same_share(path, erased_path, photo.erased), float(outside.mean())
 
 
 def _same_share(path: Path, erased_path: Path, hole: np.ndarray) -> float:
