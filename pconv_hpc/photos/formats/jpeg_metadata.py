@@ -44,6 +44,8 @@ _PHOTOSHOP, _RESOURCE = b"Photoshop 3.0\0", b"8BIM"
 _IPTC_RESOURCE = 0x0404
 _CREDENTIALS = b"JP"
 _VIDEO = b"ftyp"
+_PADDING = b"\0\xff\r\n "
+_MAX_UNKNOWN_BYTES = 256  # behind a photo: too little to show anything
 
 
 class PhotoMetadata(NamedTuple):
@@ -183,7 +185,8 @@ def _what_follows(data: bytes) -> set[str]:
     """Return what lies behind a file's first picture."""
     *_, scan = read_segments(io.BytesIO(data))
     end = data.find(END, scan.stop)
-    if end < 0 or not (rest := data[end + 2 :].strip(b"\0")):
-        return set()
+    rest = data[end + 2 :] if end >= 0 else b""
     kinds = {SIGNATURE: "further pictures", _VIDEO: "video"}
-    return {kind for mark, kind in kinds.items() if mark in rest} or {"data behind the photo"}
+    found = {kind for mark, kind in kinds.items() if mark in rest}
+    is_long = len(rest.strip(_PADDING)) > _MAX_UNKNOWN_BYTES
+    return found or ({"data behind the photo"} if is_long else set())

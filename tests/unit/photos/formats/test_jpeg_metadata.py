@@ -181,7 +181,7 @@ GAIN_MAP_XMP = XMP + (
         ([], b"\0\0\0\x18ftypmp42" + bytes(99), "video"),
         ([], b"\0\0" + b"MotionPhoto_Data" + b"\0\0\0\x18ftypmp42" + plain_jpeg(),
          "further pictures, video"),
-        ([], b"SEFH and other things", "data behind the photo"),
+        ([], b"SEFH and other things" * 20, "data behind the photo"),
     ],
 )  # fmt: skip
 def test_pictures_beside_the_photo_go_with_what_announces_them(
@@ -196,7 +196,8 @@ def test_pictures_beside_the_photo_go_with_what_announces_them(
 
 
 def test_padding_behind_the_photo_is_no_news() -> None:
-    assert rewritten(trailer=bytes(64))[1] == ()
+    for padding in (bytes(9999), b"\xff" * 9999, b"\r\n", b"a camera's last words"):
+        assert rewritten(trailer=padding)[1] == ()
 
 
 def test_content_credentials_go_with_a_note() -> None:
