@@ -17,7 +17,9 @@ TIFF_HEADERS = (b"II*\0", b"MM\0*")
 MAX_BODY_BYTES = 65533
 _SCAN = 0xDA
 _WITHOUT_BODY = frozenset((0x01, *range(0xD0, 0xDA)))
+_FIRST = 0xC0  # of the markers of segments
 _MAX_SEGMENTS = 100_000
+_MAX_CANDIDATES, _MAX_EMBEDDED_SEGMENTS = 1000, 64
 # What tells colours and how a photo is turned, by marker: how it begins, and its shortest length.
 _NEEDED = {
     APP0: (JFIF, JFIF_BYTES),
@@ -126,6 +128,34 @@ def with_metadata(jpeg: bytes, metadata: Sequence[Metadata]) -> bytes:
 def continues_exif(head: bytes) -> bool:
     """Return whether an EXIF segment that is not the first continues it, and is no second block."""
     return not head.startswith(TIFF_HEADERS, len(EXIF))
+
+
+def embedded_jpegs(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where JPEGs begin and end within other data; one that its end cuts off counts."""
+    start = data.find(SIGNATURE)
+    for _ in range(_MAX_CANDIDATES):
+        if start < 0:
+            return
+        scan, stop = _first_scan(data, start + 2), start + 1
+        if scan is not None:
+            end = data.find(END, scan)
+            stop = len(data) if end < 0 else end + len(END)
+            yield start, stop
+        start = data.find(SIGNATURE, stop)
+
+
+def _first_scan(data: bytes, position: int) -> int | None:
+    """Return where the first scan is, if nothing but segments lies in front of it."""
+    for _ in range(_MAX_EMBEDDED_SEGMENTS):
+        if position + 4 > len(data) or data[position] != 0xFF or data[position + 1] < _FIRST:
+            return None
+        marker, length = struct.unpack_from(">xBH", data, position)
+        if marker == _SCAN:
+            return position
+        if marker in _WITHOUT_BODY or length < 2:
+            return None
+        position += 2 + length
+    return None
 
 
 def _next_marker(window: bytes) -> int | None:

@@ -1,10 +1,11 @@
-"""EXIF blocks kept byte for byte, but for the thumbnail, which still shows what was erased."""
+"""EXIF blocks kept byte for byte, but for pictures in them, which still show what was erased."""
 
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 
-_PREFIX = b"Exif\0\0"
+from pconv_hpc.photos.jpeg_segments import EXIF, embedded_jpegs
+
 _ENTRY_BYTES = 12
 # Where a thumbnail lies, and how long it is: as a JPEG, or in strips of plain pixels.
 _RANGE_TAGS = ((0x0201, 0x0202), (0x0111, 0x0117))
@@ -14,13 +15,21 @@ _SHORT = 3
 
 
 def without_thumbnail(exif: bytes) -> bytes:
-    """Return an EXIF block without its thumbnails; nothing in it moves, maker notes stay whole.
+    """Return an EXIF block without its thumbnails; nothing in it moves.
 
-    The first directory's link to the thumbnail's directory is cut and the bytes of this and all
-    further thumbnails, JPEGs or strips of pixels, are set to 0. A block too broken to follow is
-    returned as it is.
+    The first directory's link to the thumbnail's directory is cut, and the bytes of this and all
+    further thumbnails, JPEGs or strips of pixels, are set to 0. So are JPEGs anywhere in the block:
+    cameras hide previews in their maker notes. Of a block too broken to follow only these go.
     """
-    start = len(_PREFIX) if exif.startswith(_PREFIX) else 0
+    block = bytearray(_without_directories(exif))
+    for start, stop in embedded_jpegs(exif):
+        block[start:stop] = bytes(stop - start)
+    return bytes(block)
+
+
+def _without_directories(exif: bytes) -> bytes:
+    """Return a block whose first directory links to no other, and their thumbnails zeros."""
+    start = len(EXIF) if exif.startswith(EXIF) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])
     block = bytearray(exif[start:])
     try:

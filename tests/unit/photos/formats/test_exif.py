@@ -1,11 +1,13 @@
 """EXIF without its thumbnail: everything else stays where it is."""
 
+import io
 import struct
 import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from pconv_hpc.photos.formats.exif import without_thumbnail
 from tests.support.exif_blocks import exif_with_strips, exif_with_thumbnail
@@ -54,6 +56,23 @@ def test_a_larger_preview_behind_the_thumbnail_becomes_zeros(order: str) -> None
     assert THUMBNAIL not in bare
     assert preview not in bare
     assert b"A camera" in bare
+
+
+def test_jpegs_in_maker_notes_become_zeros() -> None:
+    stream = io.BytesIO()
+    Image.effect_noise((32, 24), 50).save(stream, "JPEG", exif=exif_with_thumbnail(THUMBNAIL))
+    preview = stream.getvalue()
+    exif = exif_with_thumbnail(b"none")
+    note = b"a maker note \xff\xd8\xff\xe0 of no picture " + preview + b" and its end"
+    bare = without_thumbnail(exif + note + preview[:-40])
+    zeros = bytes(len(preview))
+    assert bare[len(exif) :] == note.replace(preview, zeros) + zeros[:-40]
+
+
+def test_thousands_of_beginnings_take_no_long_time() -> None:
+    beginning = b"\xff\xd8" + b"\xff\xe0\0\2" * 3
+    exif = exif_with_thumbnail(THUMBNAIL) + beginning * 100_000
+    assert len(without_thumbnail(exif)) == len(exif)
 
 
 @given(st.binary(max_size=80))
