@@ -68,17 +68,19 @@ def read_metadata(data: bytes, *, keeps_gain_map: bool = False) -> PhotoMetadata
     segments = metadata_of(data)
     profile = _joined_profile(_bodies(segments, APP2, ICC))
     xmp, long_xmp, is_whole = _joined_xmp(segments)
+    jfif = [body for body in _bodies(segments, APP0, JFIF) if len(body) >= JFIF_BYTES]
     kept = [
-        *((APP0, body[:JFIF_BYTES] + bytes(2)) for body in _bodies(segments, APP0, JFIF)[:1]),
+        *((APP0, body[:JFIF_BYTES] + bytes(2)) for body in jfif[:1]),
         *_split(APP1, EXIF, without_thumbnail(_joined_exif(_bodies(segments, APP1, EXIF)))),
         *_xmp_segments(xmp, long_xmp),
         *_profile_segments(profile or b""),
         *_split(APP13, _PHOTOSHOP, _joined_iptc(_bodies(segments, APP13, _PHOTOSHOP))),
         *(segment for segment in segments if segment[0] in (APP14, COMMENT)),
     ]
-    notes = []
-    if not is_whole or (profile is None and _bodies(segments, APP2, ICC)):
-        notes.append(f"damaged and left out: {'colour profile' if is_whole else 'a part of XMP'}")
+    damaged = [] if is_whole else ["a part of XMP"]
+    if profile is None and _bodies(segments, APP2, ICC):
+        damaged.append("colour profile")
+    notes = [f"damaged and left out: {', '.join(damaged)}"] if damaged else []
     pictures = set(picture_kinds(xmp + long_xmp)) | _what_follows(data)
     announced = _bodies(segments, APP2, ISO_GAIN_MAP)
     if keeps_gain_map:

@@ -73,6 +73,10 @@ def test_a_profile_of_many_segments_in_any_order() -> None:
     data, notes = rewritten(*segments[:3])
     assert jpeg_bodies(data, 0xE2) == []
     assert notes == ("damaged and left out: colour profile",)
+    xmp = jpeg_segment(0xE1, XMP + b"<x xmpNote:HasExtendedXMP='0'/>")
+    assert rewritten(xmp, segments[1])[1] == (
+        "damaged and left out: a part of XMP, colour profile",
+    )
 
 
 def long_xmp(packet: bytes, guid: bytes) -> list[bytes]:
