@@ -9,8 +9,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from pconv_hpc.foundation.config import LossConfig
-from pconv_hpc.foundation.model_config import ModelConfig, encoder_channels, encoder_kernel
+from pconv_hpc.foundation.config import LossConfig, ModelConfig
 from pconv_hpc.model.losses import gram_matrix, hole_total_variation
 from pconv_hpc.model.vgg import VGG16Features
 
@@ -25,7 +24,7 @@ def build_plain_unet(config: ModelConfig, image_size: int) -> keras.Model:
     """
     images = keras.Input((image_size, image_size, 3))
     masks = keras.Input((image_size, image_size, 1))
-    channels = encoder_channels(config)
+    channels = config.encoder_channels
 
     def block(x: Any, filters: int, kernel: int, *, strides: int = 1, norm: bool) -> Any:
         x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=not norm)(x)
@@ -35,7 +34,7 @@ def build_plain_unet(config: ModelConfig, image_size: int) -> keras.Model:
     skips = []
     for level, filters in enumerate(channels):
         skips.append(x)
-        kernel = encoder_kernel(config, level)
+        kernel = config.encoder_kernel(level)
         x = layers.ReLU()(block(x, filters, kernel, strides=2, norm=level > 0))
     for level in reversed(range(config.levels)):
         x = layers.Concatenate()([layers.UpSampling2D()(x), skips[level]])
@@ -82,7 +81,7 @@ def build_full_mask_unet(config: ModelConfig, image_size: int) -> keras.Model:
     """
     images = keras.Input((image_size, image_size, 3))
     masks = keras.Input((image_size, image_size, 1))
-    channels = encoder_channels(config)
+    channels = config.encoder_channels
 
     def block(x: Any, m: Any, filters: int, kernel: int, strides: int, norm: bool) -> Any:
         conv = FullMaskPartialConv2D(filters, kernel, strides=strides, use_bias=not norm)
@@ -93,7 +92,7 @@ def build_full_mask_unet(config: ModelConfig, image_size: int) -> keras.Model:
     skips = []
     for level, filters in enumerate(channels):
         skips.append((x, m))
-        x, m = block(x, m, filters, encoder_kernel(config, level), 2, level > 0)
+        x, m = block(x, m, filters, config.encoder_kernel(level), 2, level > 0)
         x = layers.ReLU()(x)
     for level in reversed(range(config.levels)):
         x, m = (

@@ -14,9 +14,10 @@ import yaml
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.errors import require as _require
-from pconv_hpc.foundation.model_config import ModelConfig as ModelConfig
 from pconv_hpc.foundation.typed_values import build, to_mapping
 from pconv_hpc.foundation.yaml_files import parse_yaml, read_yaml
+
+IMAGE_CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,50 @@ class MasksConfig:
             "masks.objects is above 0: name a silhouette file or a folder of mask PNGs in "
             "masks.objects_from, or a ready bank in masks.train_bank",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of PConvUNet (Liu et al. 2018, table 2, generalised in width and depth)."""
+
+    levels: int = 7  # encoder layers, each halves the image
+    base_channels: int = 64  # of the first layer; doubled each level
+    max_channels: int = 512
+    encoder_kernels: tuple[int, ...] = (7, 5, 5, 3)  # the last one repeats for deeper levels
+    decoder_kernel: int = 3
+    leaky_slope: float = 0.2
+    batch_norm_momentum: float = 0.9
+    batch_norm_epsilon: float = 1e-5
+    # of the encoder's layers; symmetric: k // 2 on all sides, as PyTorch pads. Keras' "same" pads
+    # an even image by one less at the top and the left, which shifts what the windows see.
+    padding: Literal["same", "symmetric"] = "same"
+    # what the layers are given of RGB in [0, 1]: the same; [-1, 1]; or less ImageNet's mean colour,
+    # divided by its deviation. Holes are 0 in any case, and the output is RGB in [0, 1] again.
+    pixels: Literal["unit", "signed", "imagenet"] = "unit"
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.levels <= 12, "model.levels must be between 1 and 12")
+        _require(
+            1 <= self.base_channels <= self.max_channels <= 8192,
+            "model needs 1 <= base_channels <= max_channels <= 8192",
+        )
+        kernels = (*self.encoder_kernels, self.decoder_kernel)
+        _require(
+            len(self.encoder_kernels) >= 1 and all(k % 2 == 1 and 1 <= k <= 31 for k in kernels),
+            "model.encoder_kernels and model.decoder_kernel must be odd numbers from 1 to 31",
+        )
+        _require(0 <= self.leaky_slope < 1, "model.leaky_slope must be at least 0 and below 1")
+        _require(0 < self.batch_norm_momentum < 1, "model.batch_norm_momentum must be in (0, 1)")
+        _require(0 < self.batch_norm_epsilon < 1, "model.batch_norm_epsilon must be in (0, 1)")
+
+    @property
+    def encoder_channels(self) -> list[int]:
+        """How many channels each encoder layer puts out, from the first to the deepest."""
+        return [min(self.base_channels * 2**n, self.max_channels) for n in range(self.levels)]
+
+    def encoder_kernel(self, level: int) -> int:
+        """Return the window's side in encoder layer ``level``, counted from 0."""
+        return self.encoder_kernels[min(level, len(self.encoder_kernels) - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
+from pconv_hpc.foundation.config import ModelConfig
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.model_config import ModelConfig, encoder_kernel
 
 _MAX_LEVELS = 8  # more reach farther, but those of 8 see all of what a network is given
 
@@ -31,7 +31,7 @@ def network_reach(config: ModelConfig) -> int:
     skips = []
     for level in range(levels):
         skips.append(mask)
-        kernel_size = encoder_kernel(config, level)
+        kernel_size = config.encoder_kernel(level)
         before = kernel_size // 2 if config.padding == "symmetric" else max(kernel_size - 2, 0) // 2
         mask = _window_any(mask, kernel_size, before=before, strides=2)
     while skips:

@@ -5,12 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from pconv_hpc.foundation.config import config_to_mapping, model_config_from_mapping
-from pconv_hpc.foundation.model_config import (
+from pconv_hpc.foundation.config import (
     IMAGE_CHANNELS,
     ModelConfig,
-    encoder_channels,
-    encoder_kernel,
+    config_to_mapping,
+    model_config_from_mapping,
 )
 from pconv_hpc.model.partial_conv import PartialConv2D, upsample_nearest
 
@@ -127,11 +126,11 @@ class PConvUNet(keras.Model):
             config if isinstance(config, ModelConfig) else model_config_from_mapping(config)
         )
         momentum, epsilon = self.config.batch_norm_momentum, self.config.batch_norm_epsilon
-        channels = encoder_channels(self.config)
+        channels = self.config.encoder_channels
         self.encoder = [
             PConvBlock(
                 channels[level],
-                encoder_kernel(self.config, level),
+                self.config.encoder_kernel(level),
                 strides=2,
                 padding=self.config.padding,
                 use_batch_norm=level > 0,
@@ -160,7 +159,7 @@ class PConvUNet(keras.Model):
         def with_channels(count: int) -> tuple[None, None, None, int]:
             return None, None, None, count
 
-        skips = [IMAGE_CHANNELS, *encoder_channels(self.config)]
+        skips = [IMAGE_CHANNELS, *self.config.encoder_channels]
         for block, count in zip(self.encoder, skips, strict=False):
             block.build(with_channels(count), with_channels(1))
         count = skips.pop()
@@ -199,11 +198,11 @@ class PConvUNet(keras.Model):
 
 def count_parameters(config: ModelConfig) -> int:
     """Return how many numbers the network's variables hold, without making any of them."""
-    channels = [IMAGE_CHANNELS, *encoder_channels(config)]
+    channels = [IMAGE_CHANNELS, *config.encoder_channels]
     total = channels[1] + IMAGE_CHANNELS  # the two biases
     up = channels[-1]
     for level in range(config.levels):
-        total += encoder_kernel(config, level) ** 2 * channels[level] * channels[level + 1]
+        total += config.encoder_kernel(level) ** 2 * channels[level] * channels[level + 1]
     for level in reversed(range(config.levels)):
         skip = output = channels[level]
         total += config.decoder_kernel**2 * (up + skip) * output

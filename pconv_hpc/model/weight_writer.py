@@ -9,9 +9,8 @@ import numpy as np
 
 from pconv_hpc.foundation.arrays.hdf5 import h5py, open_for_writing
 from pconv_hpc.foundation.atomic import atomic_path
-from pconv_hpc.foundation.config import config_to_mapping
+from pconv_hpc.foundation.config import ModelConfig, config_to_mapping
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.foundation.model_config import ModelConfig
 from pconv_hpc.model.weight_header import FORMAT_VERSION, WEIGHTS_FORMAT
 
 _MAX_ATTRIBUTE_BYTES = 60_000  # HDF5 keeps attributes below 64 KiB

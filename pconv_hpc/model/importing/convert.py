@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pconv_hpc.foundation.config import IMAGE_CHANNELS, ModelConfig
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.model_config import IMAGE_CHANNELS, ModelConfig
 from pconv_hpc.model.importing.layouts import CONSTANTS, LAYOUTS, Layout, TheirTensor, their_tensors
 
 _OURS = {

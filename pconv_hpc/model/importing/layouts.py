@@ -13,11 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from pconv_hpc.foundation.model_config import (
+from pconv_hpc.foundation.config import (
     IMAGE_CHANNELS,
     ModelConfig,
-    encoder_channels,
-    encoder_kernel,
 )
 
 Role = Literal[
@@ -151,9 +149,9 @@ def _layers(
     layout: Layout, prefix: str, config: ModelConfig
 ) -> Iterator[tuple[str, str, tuple[int, int, int, int]]]:
     """Yield the beginning of a layer's names, our name for it and its kernel's shape (OIHW)."""
-    channels = [IMAGE_CHANNELS, *encoder_channels(config)]
+    channels = [IMAGE_CHANNELS, *config.encoder_channels]
     for level in range(config.levels):
-        side = encoder_kernel(config, level)
+        side = config.encoder_kernel(level)
         shape = (channels[level + 1], channels[level], side, side)
         yield f"{prefix}{layout.encoder}{level + 1}", f"encoder_{level + 1}", shape
     up, side = channels[-1], config.decoder_kernel
