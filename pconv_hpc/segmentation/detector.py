@@ -159,20 +159,24 @@ def _class_names(
     """Return what the checkpoint calls its classes, or the configuration, or COCO."""
     meta = weights["meta"]
     dataset = settings.get("test_dataloader", {}).get("dataset", {})
-    candidates = (
-        _classes_in(meta.get("dataset_meta")),
-        _classes_in(meta),
-        _classes_in(dataset.get("metainfo")),
-        _classes_in(settings.get("metainfo")),
-        tuple(get_classes("coco")),
-    )
+    named = [
+        _classes_in(one)
+        for one in (
+            meta.get("dataset_meta"),
+            meta,
+            dataset.get("metainfo"),
+            settings.get("metainfo"),
+        )
+    ]
     num_classes = _num_classes(model)
-    for classes in candidates:
+    for classes in (*named, tuple(get_classes("coco"))):
         if classes and num_classes in (None, len(classes)):
             return classes
+    found = next((f"names {len(names)} ({_some(names)})" for names in named if names), "names none")
     raise UsageError(
-        f"{config}: the network has {num_classes} classes, but neither the checkpoint nor the "
-        "configuration names that many; add metainfo = dict(classes=(...)) to the configuration"
+        f"{config}: the network has {num_classes} classes, and the checkpoint or the configuration "
+        f"{found}; write metainfo = dict(classes=('NAME', ...)) with one name for each class into "
+        "the configuration"
     )
 
 
@@ -180,7 +184,9 @@ def _classes_in(meta: Any) -> tuple[str, ...]:
     if not isinstance(meta, dict):
         return ()
     classes = meta.get("classes", meta.get("CLASSES", ()))
-    if isinstance(classes, str) or not isinstance(classes, Sequence):
+    if isinstance(classes, str):
+        return (classes,)  # ("balloon") without its comma: MMDetection trains with that, too
+    if not isinstance(classes, Sequence):
         return ()
     return tuple(str(name) for name in classes)
 

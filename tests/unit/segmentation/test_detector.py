@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
 from mmengine.logging.history_buffer import HistoryBuffer
 
 from pconv_hpc.foundation.errors import UsageError
@@ -136,8 +138,20 @@ def test_class_names_come_from_the_configuration_if_the_checkpoint_has_none(
     assert detector.load_detector(CONFIG, tmp_path / "bare.pth").classes == CLASSES
     without_names = tmp_path / "unnamed.py"
     without_names.write_text(CONFIG.read_text().replace('("circle", "square", "star")', "()"))
-    with pytest.raises(UsageError, match=r"3 classes, but neither .* names that many"):
+    with pytest.raises(UsageError, match=r"has 3 classes, and .* names none; write metainfo"):
         detector.load_detector(without_names, tmp_path / "bare.pth")
+    without_names.write_text(CONFIG.read_text().replace('("circle", "square", "star")', '"ball"'))
+    with pytest.raises(UsageError, match=r"has 3 classes, and .* names 1 \(ball\)"):
+        detector.load_detector(without_names, tmp_path / "bare.pth")
+
+
+def test_the_name_of_a_single_class_needs_no_comma(tmp_path: Path) -> None:
+    text = CONFIG.read_text().replace("num_classes=3", "num_classes=1")
+    config = tmp_path / "single.py"
+    config.write_text(text.replace('("circle", "square", "star")', '("balloon")'))
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(model.state_dict(), tmp_path / "single.pth")
+    assert detector.load_detector(config, tmp_path / "single.pth").classes == ("balloon",)
 
 
 @pytest.mark.parametrize(
