@@ -115,6 +115,17 @@ def job_record(job_id: int | str, *, patient: bool = False) -> dict[str, str] | 
     raise PconvError(f"Slurm does not answer: {answer.stderr.strip()}")
 
 
+def partition_grace_seconds(partition: str) -> float:
+    """Return how long a preempted job of a partition may go on; 0 if Slurm does not say.
+
+    Raises:
+        PconvError: Slurm does not answer.
+    """
+    answer = run_slurm(["scontrol", "show", "partition", partition])
+    found = re.search(r"\bGraceTime=(\d+)", answer.stdout)
+    return float(found[1]) if found else 0.0
+
+
 def job_state(job_id: int) -> str | None:
     """Return a job's state, such as ``RUNNING``; ``None`` if Slurm knows no such job."""
     record = job_record(job_id)

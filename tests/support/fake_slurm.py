@@ -26,7 +26,8 @@ class FakeSlurm:
         scripts = {
             "scontrol": f'{silent}if [ "$1" = requeue ]; then echo "$REFUSAL" >&2\n'
             'test -z "$REFUSAL"; exit; fi\n'
-            'echo "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=None"\n',
+            'echo "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=None"\n'
+            'eval "echo \\"   $FIELDS\\""\n',
             "sbatch": f'echo "fruitless ${FRUITLESS_VARIABLE}" >> "{self._calls}"\n'
             'echo "$SBATCH_REFUSAL" >&2; test -z "$SBATCH_REFUSAL" && echo 12\n',
             "srun": 'eval "$SRUN"\n',
@@ -42,15 +43,21 @@ class FakeSlurm:
         self,
         *,
         state: str = "RUNNING",
+        fields: str = "",
         refusal: str = "",
         sbatch: str = "",
         silent_calls: int = 0,
         srun: str = "",
     ) -> None:
-        """Say what is answered from here on; ``srun`` is a shell line that it runs."""
+        """Say what is answered from here on.
+
+        ``srun`` is a shell line that it runs; ``fields`` are more of a job's record, and may hold
+        the substitutions of a shell.
+        """
         self._silence.write_text("silent\n" * silent_calls)
         for name, value in {
             "STATE": state,
+            "FIELDS": fields,
             "REFUSAL": refusal,
             "SBATCH_REFUSAL": sbatch,
             "SRUN": srun,
@@ -64,6 +71,15 @@ class FakeSlurm:
     def silence_about_jobs(self) -> str:
         """Return the shell line after which it answers no more questions about jobs."""
         return f"touch '{self._silent_about_jobs}'"
+
+    def wait_for(self, call: str) -> str:
+        """Return the shell line that waits until a command was called so, and else exits with 2."""
+        found = f"grep -q '{call}' '{self._calls}'"
+        return f"for _ in $(seq 600); do {found} && break; sleep 0.1; done; {found} || exit 2"
+
+    def count(self, call: str) -> str:
+        """Return the shell's substitution for how often a command was called so."""
+        return f"$(grep -c '{call}' '{self._calls}')"
 
     def calls(self) -> list[str]:
         """Return the calls since the last time, without questions about jobs."""

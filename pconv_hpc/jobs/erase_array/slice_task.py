@@ -44,7 +44,12 @@ def _run(programs: Programs, environment: Mapping[str, str]) -> int:
     check_weights(manifest.settings.inpaint.weights)  # before all objects are found
     ending = SliceRunner(manifest, number, programs, environment=environment).run()
     if ending.exit_code == EXIT_INTERRUPTED:
-        said = continue_task(manifest.out, environment, has_progress=ending.has_progress)
+        said = continue_task(
+            manifest.out,
+            environment,
+            has_progress=ending.has_progress,
+            is_told_to_end=programs.signal_name == "SIGTERM",
+        )
         print(f"stopped by {programs.signal_name or 'a signal'}; {said}", flush=True)
     return ending.exit_code
 

@@ -5,7 +5,6 @@ A job that is requeued, or that submits its successor, continues a chain. Each s
 status (a lost node, a kill) count too.
 """
 
-import contextlib
 import dataclasses
 import enum
 import json
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from pconv_hpc.foundation.errors import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 from pconv_hpc.foundation.json_files import parse_json
+from pconv_hpc.jobs.requeue.fate import Fate
 
 STARTS_NAME = "starts.jsonl"
 MAX_FRUITLESS_STARTS = 2
@@ -34,16 +34,22 @@ class Start:
     progress: int
     time: str  # ISO 8601, UTC
     options: dict[str, str] = field(default_factory=dict)  # sbatch's, for a job like this one
+    preempted: bool = False  # noted at its end, in a second line
 
 
 def read_starts(path: Path) -> list[Start]:
     """Return the starts noted so far, oldest first; a line that a crash tore is left out."""
     if not path.is_file():
         return []
-    starts = []
+    starts: list[Start] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(UsageError):
-            starts.append(parse_json(line, Start))
+        try:
+            start = parse_json(line, Start)
+        except UsageError:
+            continue
+        if start.preempted and starts:
+            starts.pop()  # its first line
+        starts.append(start)
     return starts
 
 
@@ -54,15 +60,16 @@ def append_start(path: Path, start: Start) -> None:
 
 
 def count_fruitless(starts: Sequence[Start], *, chain: str, progress: int) -> int:
-    """Return how many of the chain's last starts in a row made none: it is still ``progress``.
+    """Return how many of the last starts in a row made no progress beyond ``progress``.
 
-    A job that a person submitted begins a chain of its own: they may have fixed something.
+    A job that a person submitted begins a chain of its own: they may have fixed something. Starts
+    that were preempted had no chance, and do not count.
     """
     count = 0
     for start in reversed(starts):
         if start.chain != chain or start.progress < progress:
             break
-        count += 1
+        count += not start.preempted
     return count
 
 
@@ -70,6 +77,7 @@ class Action(enum.Enum):
     """What a job does when its ranks have ended."""
 
     DONE = "done"
+    REQUEUED = "requeued"  # by Slurm itself
     CONTINUE = "continue"
     STOP = "stop"
 
@@ -85,7 +93,7 @@ class Ending:
     exit_code: int
     finished: bool  # the work says that it is complete
     interrupted: bool  # the work says that it stopped early and saved
-    cancelled: bool  # Slurm is ending the job: scancel or preemption
+    fate: Fate  # what Slurm does with the job
     progress_before: int
     progress_after: int
     fruitless_before: int  # starts in a row without progress, before this one
@@ -97,15 +105,20 @@ def decide(ending: Ending) -> tuple[Action, str]:
         return Action.STOP, "the configuration or the input cannot be used; the message is above"
     if ending.finished:
         return Action.DONE, "finished"
-    if ending.cancelled:
-        return Action.STOP, (
-            "Slurm is ending this job (scancel or preemption); what was saved can be continued"
+    if ending.fate is Fate.REQUEUED:
+        return (
+            Action.REQUEUED,
+            "Slurm has put this job back into the queue: the next start continues",
         )
+    if ending.fate is Fate.CANCELLED:
+        return Action.STOP, "this job was cancelled (scancel); what was saved can be continued"
     in_time = ending.interrupted or ending.exit_code == EXIT_INTERRUPTED
     what = "stopped in time" if in_time else f"ended with exit code {ending.exit_code}"
     if ending.progress_after > ending.progress_before:
         made = f"{ending.progress_before} → {ending.progress_after}"
         return Action.CONTINUE, f"{what} after progress ({made})"
+    if ending.fate is Fate.PREEMPTED:
+        return Action.CONTINUE, f"preempted, {what} without progress (at {ending.progress_after})"
     if not in_time and ending.exit_code not in _EXITS_FROM_OUTSIDE:
         return Action.STOP, (
             f"{what} and made no progress (still at {ending.progress_after}); the next start would "

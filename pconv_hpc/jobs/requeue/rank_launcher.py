@@ -1,27 +1,34 @@
 """The launcher of a job's ranks, from start to end, and the signals that reach it on the way."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import FrameType
+
+_LOOK_S = 1.0  # between two looks at whether TERM has come
 
 
 class Launch:
     """Runs one launcher after another and keeps what Slurm says meanwhile.
 
-    TERM means that Slurm ends the job; it has told the ranks of ``srun`` itself. The ranks that
-    ``mpirun`` starts beside the batch script hear nothing from Slurm: ``mpirun`` passes USR2 on.
+    Slurm sends TERM when it ends the job, for whatever reason; it has told the ranks of ``srun``
+    itself. The ranks that ``mpirun`` starts beside the batch script hear nothing from Slurm:
+    ``mpirun`` passes USR2 on.
 
     Args:
         forward: whether to pass stop signals on to the launcher.
+        on_told_to_end: called once, in the thread that called ``run``, when TERM has come while a
+            launcher runs; both are killed soon after.
     """
 
-    def __init__(self, *, forward: bool) -> None:
-        self.is_cancelled = False
+    def __init__(self, *, forward: bool, on_told_to_end: Callable[[], None]) -> None:
+        self.is_told_to_end = False
+        self._on_told_to_end: Callable[[], None] | None = on_told_to_end
         self._forward = forward
         self._process: subprocess.Popen[bytes] | None = None
         signal.signal(signal.SIGTERM, self._on_term)
@@ -29,7 +36,7 @@ class Launch:
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self.is_cancelled = True
+        self.is_told_to_end = True
         self._tell_ranks()
 
     def _on_usr2(self, number: int, frame: FrameType | None) -> None:
@@ -58,5 +65,13 @@ class Launch:
             timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR2))
             timer.daemon = True
             timer.start()
-        code = self._process.wait()
+        code = self._wait(self._process)
         return code if code >= 0 else 128 - code
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(_LOOK_S)
+            if self.is_told_to_end and self._on_told_to_end:
+                act, self._on_told_to_end = self._on_told_to_end, None
+                act()

@@ -6,20 +6,29 @@ from pathlib import Path
 
 from pconv_hpc.cluster.slurm_commands import options_of_job, requeue_command, sbatch_command
 from pconv_hpc.cluster.slurm_queries import run_slurm
+from pconv_hpc.jobs.requeue.fate import Fate, ask_fate
 
 _OF_THIS_JOB = ("SLURM_", "SLURMD_", "SRUN_", "PMI", "OMPI_MCA_ess")
 
 
-def requeue(job_id: int | str, environment: Mapping[str, str]) -> str | None:
+def requeue(job_id: int | str, environment: Mapping[str, str], *, restart_count: int) -> str | None:
     """Put a running job, or a task of an array, back into the queue.
 
+    Args:
+        job_id: its number, or ``ARRAY_INDEX``.
+        environment: of the job.
+        restart_count: of its present start.
+
     Returns:
-        ``None`` if that is done, else why it is not.
+        ``None`` if that is done, by this call or by Slurm just before it, else why it is not.
     """
     if environment.get("PCONV_REQUEUE") == "no":
         return "PCONV_REQUEUE=no"
     answer = run_slurm(requeue_command(job_id), patient=True)
-    return None if answer.returncode == 0 else answer.stderr.strip()
+    if answer.returncode == 0:
+        return None
+    fate, _ = ask_fate(job_id, restart_count=restart_count, is_told_to_end=False)
+    return None if fate is Fate.REQUEUED else answer.stderr.strip()
 
 
 def successor_command(

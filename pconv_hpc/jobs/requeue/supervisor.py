@@ -1,6 +1,7 @@
 """The control flow of a batch script: one start of a job, and whether there is a next one."""
 
 import contextlib
+import dataclasses
 import datetime
 import re
 import sys
@@ -32,6 +33,7 @@ from pconv_hpc.jobs.requeue.chain import (
     no_progress_reason,
     read_starts,
 )
+from pconv_hpc.jobs.requeue.fate import Fate, ask_fate, is_being_ended
 from pconv_hpc.jobs.requeue.rank_launcher import Launch
 from pconv_hpc.jobs.requeue.succession import requeue, submit_successor, successor_command
 from pconv_hpc.jobs.requeue.work import Work
@@ -68,8 +70,14 @@ class Supervisor:
         self._environment = dict(environment)
         self._launcher = environment.get("LAUNCHER") or "srun-pmix"
         self._chain = environment.get(CHAIN_VARIABLE) or str(job.job_id)
-        self._launch = Launch(forward=self._launcher == "mpirun")
+        self._launch = Launch(
+            forward=self._launcher == "mpirun", on_told_to_end=self._continue_before_it_is_killed
+        )
         self._record = job_record(job.job_id, patient=True) or {}
+        self._start: Start | None = None
+        self._progress_before = 0
+        self._fruitless = 0
+        self._is_continued = False
 
     def run(self) -> int:
         """Do this start's share of the work, see to the next start, and return the exit code."""
@@ -78,10 +86,13 @@ class Supervisor:
             self._launcher, num_tasks=self._job.num_tasks, program=self._work.program()
         )
         with self._claimed_folder() as lock:
-            fruitless = self._note_start()
-            if fruitless >= MAX_FRUITLESS_STARTS:
+            self._note_start()
+            if self._fruitless >= MAX_FRUITLESS_STARTS:
                 raise PconvError(f"not started: {no_progress_reason(self._work.progress())}")
-            ending = self._work_once(command, lock.token, fruitless)
+            code = self._work_once(command, lock.token)
+            if self._is_continued:
+                return EXIT_DONE
+            ending = self._ending(code, self._ask_fate())
             action, reason = decide(ending)
             if action is Action.STOP:
                 self._work.note_failure(reason)
@@ -90,7 +101,7 @@ class Supervisor:
             self._continue()
         if action is not Action.STOP:
             return EXIT_DONE
-        if ending.cancelled or ending.interrupted:
+        if ending.fate is Fate.CANCELLED or ending.interrupted:
             return EXIT_INTERRUPTED
         return EXIT_USAGE if ending.exit_code == EXIT_USAGE else EXIT_FAILED
 
@@ -103,12 +114,12 @@ class Supervisor:
                 raise UsageError(f"{self._work.folder}: cannot be written to ({error})") from error
             yield lock
 
-    def _note_start(self) -> int:
-        """Note this start; return how many starts in a row before it made no progress."""
+    def _note_start(self) -> None:
+        """Note this start, and count how many in a row before it made no progress."""
         path = self._work.folder / STARTS_NAME
-        progress = self._work.progress()
-        fruitless = count_fruitless(read_starts(path), chain=self._chain, progress=progress)
-        start = Start(
+        progress = self._progress_before = self._work.progress()
+        self._fruitless = count_fruitless(read_starts(path), chain=self._chain, progress=progress)
+        self._start = Start(
             chain=self._chain,
             job_id=self._job.job_id,
             restart_count=self._job.restart_count,
@@ -116,46 +127,71 @@ class Supervisor:
             time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             options=options_of_job(self._record),
         )
-        append_start(path, start)
+        append_start(path, self._start)
         self._say(
             f"start {self._job.restart_count + 1} on {self._record.get('NodeList', '?')}: "
             f"{self._job.num_tasks} rank(s) by {self._launcher}, at {progress} in "
             f"{self._work.folder}"
         )
-        return fruitless
 
-    def _work_once(self, command: Sequence[str], token: str, fruitless: int) -> Ending:
-        """Stage, launch the ranks, and gather how that ended."""
-        progress_before = self._work.progress()
+    def _work_once(self, command: Sequence[str], token: str) -> int:
+        """Stage, launch the ranks, and return the exit code."""
         self._work.begin()
         environment = self._environment | {TOKEN_VARIABLE: token}
         code = self._stage(environment)
-        if code != EXIT_INTERRUPTED and not self._launch.is_cancelled:
-            code = self._launch_ranks(command, environment)
+        if self._launch.is_told_to_end:
+            return EXIT_INTERRUPTED
+        if code == EXIT_INTERRUPTED:
+            return code
+        return self._launch_ranks(command, environment)
+
+    def _ending(self, exit_code: int, fate: Fate) -> Ending:
+        """Gather how this start ended."""
         return Ending(
-            exit_code=code,
+            exit_code=exit_code,
             finished=self._work.is_finished(),
-            interrupted=self._work.was_interrupted() or code == EXIT_INTERRUPTED,
-            cancelled=self._is_cancelled(),
-            progress_before=progress_before,
+            interrupted=self._work.was_interrupted() or exit_code == EXIT_INTERRUPTED,
+            fate=fate,
+            progress_before=self._progress_before,
             progress_after=self._work.progress(),
-            fruitless_before=fruitless,
+            fruitless_before=self._fruitless,
         )
 
-    def _is_cancelled(self) -> bool:
-        """Return whether Slurm ends this job, for a reason other than its time limit.
+    def _ask_fate(self) -> Fate:
+        """Ask Slurm what becomes of this job, and note it where this start is not to blame."""
+        fate, _ = ask_fate(
+            self._job.job_id,
+            restart_count=self._job.restart_count,
+            is_told_to_end=self._launch.is_told_to_end,
+        )
+        if fate is Fate.UNKNOWN:
+            self._say("Slurm does not answer; taking the job for one that goes on")
+        self._note_fate(fate)
+        return fate
 
-        Ranks that were too slow for the signal before the limit have saved at the one on the limit,
-        and requeue is still possible then.
+    def _note_fate(self, fate: Fate) -> None:
+        if fate.is_blameless and self._start is not None and not self._start.preempted:
+            self._start = dataclasses.replace(self._start, preempted=True)
+            append_start(self._work.folder / STARTS_NAME, self._start)
+
+    def _continue_before_it_is_killed(self) -> None:
+        """See to the next start now, where Slurm ends the ranks whatever they still have to do.
+
+        It kills this process too, possibly before they have ended.
         """
-        try:
-            record = job_record(self._job.job_id, patient=True) or {}
-        except SlurmSilentError as error:
-            self._say(f"{error}; assuming that the job goes on")
-            return self._launch.is_cancelled
-        if record.get("Reason") == "TimeLimit":
-            return False
-        return self._launch.is_cancelled or record.get("JobState") != "RUNNING"
+        fate, record = ask_fate(
+            self._job.job_id,
+            restart_count=self._job.restart_count,
+            is_told_to_end=True,
+            patient=False,
+        )
+        if not record or not is_being_ended(record):
+            return
+        self._note_fate(fate)
+        action, reason = decide(self._ending(EXIT_INTERRUPTED, fate))
+        if action is Action.CONTINUE:
+            self._say(f"{reason}; Slurm ends the ranks ({fate.value})")
+            self._continue()
 
     def _stage(self, environment: Mapping[str, str]) -> int:
         """Copy the packs to every node where the site names a folder for it."""
@@ -195,7 +231,10 @@ class Supervisor:
 
     def _continue(self) -> None:
         """Put this job back into the queue, or submit its successor where that is not allowed."""
-        refusal = requeue(self._job.job_id, self._environment)
+        refusal = requeue(
+            self._job.job_id, self._environment, restart_count=self._job.restart_count
+        )
+        self._is_continued = True
         if refusal is None:
             self._say("requeued: the next start continues")
             return

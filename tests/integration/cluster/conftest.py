@@ -15,6 +15,7 @@ import pytest
 from pconv_hpc.local_slurm.local_cluster import LocalCluster
 from tests.integration.cluster.limited_run import LimitedRun
 from tests.integration.cluster.slurm_client import SlurmClient
+from tests.integration.cluster.training_jobs import TrainingFolder
 
 
 @contextlib.contextmanager
@@ -52,6 +53,18 @@ def limited_run(
         return
     with running_cluster() as cluster:
         yield LimitedRun.submit(SlurmClient(cluster), tmp_path_factory.mktemp("limited"))
+
+
+@pytest.fixture(scope="module")
+def module_folder(tmp_path_factory: pytest.TempPathFactory) -> TrainingFolder:
+    return TrainingFolder.make(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture
+def folder(module_folder: TrainingFolder, request: pytest.FixtureRequest) -> TrainingFolder:
+    """The folder that all tests of a file submit from, with steps at full speed."""
+    module_folder.set_seconds_per_step(0)
+    return module_folder
 
 
 @pytest.fixture

@@ -92,6 +92,14 @@ class SlurmClient:
                 pytest.fail(f"job {job_id}: {found}, {expected}{self._describe(jobs)}")
             time.sleep(_POLL_S)
 
+    def wait_for_preemption(self, job_id: int) -> None:
+        """Wait until Slurm has begun to preempt a job."""
+        deadline = time.monotonic() + 120
+        while (record := self.jobs(job_id)[0]).get("PreemptTime", "None") == "None":
+            if record["JobState"] in FINAL_STATES or time.monotonic() > deadline:
+                pytest.fail(f"job {job_id} is not preempted{self._describe([record])}")
+            time.sleep(_POLL_S)
+
     def wait_for_text(self, path: Path, text: str, *, timeout_s: float = 240) -> str:
         """Wait until a file holds ``text`` and return the file's content."""
         deadline = time.monotonic() + timeout_s

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -10,37 +9,16 @@ import yaml
 
 from pconv_hpc.cluster.folder_lock import LOCK_NAME
 from pconv_hpc.training.checkpoint_files import list_checkpoints
-from pconv_hpc.training.run_folder import RunFolder
 from tests.integration.cluster.slurm_client import SlurmClient
 from tests.integration.cluster.training_jobs import (
     TrainingFolder,
     assert_same_weights,
     starts_of,
     uninterrupted,
+    wait_for_checkpoint,
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
-
-
-@pytest.fixture(scope="module")
-def module_folder(tmp_path_factory: pytest.TempPathFactory) -> TrainingFolder:
-    return TrainingFolder.make(tmp_path_factory.mktemp("training"))
-
-
-@pytest.fixture
-def folder(module_folder: TrainingFolder, request: pytest.FixtureRequest) -> TrainingFolder:
-    """The folder that all tests of this file submit from, with steps at full speed."""
-    module_folder.set_seconds_per_step(0)
-    return module_folder
-
-
-def wait_for_checkpoint(run: RunFolder, after: int) -> int:
-    """Wait until a checkpoint later than step ``after`` is there; return its step."""
-    deadline = time.monotonic() + 300
-    while not (found := [c.step for c in list_checkpoints(run.checkpoints_dir) if c.step > after]):
-        assert time.monotonic() < deadline, run.log_path.read_text()
-        time.sleep(0.2)
-    return found[-1]
 
 
 def ranks_of(run_dir: str) -> list[int]:

@@ -1,13 +1,14 @@
 """Training jobs for tests: a tiny run, a site file, and steps that take as long as a test wants."""
 
 import atexit
+import dataclasses
 import functools
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import yaml
 
 from pconv_hpc.foundation.launchers import mpirun_command
+from pconv_hpc.jobs.requeue.chain import STARTS_NAME, read_starts
 from pconv_hpc.training.checkpoint import read_checkpoint
 from pconv_hpc.training.checkpoint_files import list_checkpoints
 from pconv_hpc.training.run_folder import RunFolder
@@ -130,6 +132,15 @@ class TrainingFolder:
         return (self.path / f"pconv-train-{job}.out").read_text()
 
 
+def wait_for_checkpoint(run: RunFolder, after: int) -> int:
+    """Wait until a checkpoint later than step ``after`` is there; return its step."""
+    deadline = time.monotonic() + 300
+    while not (found := [c.step for c in list_checkpoints(run.checkpoints_dir) if c.step > after]):
+        assert time.monotonic() < deadline, run.log_path.read_text()
+        time.sleep(0.2)
+    return found[-1]
+
+
 @functools.cache
 def uninterrupted() -> RunFolder:
     """Return the run of every ``TrainingFolder`` by two ranks of ``mpirun``, never interrupted."""
@@ -149,7 +160,7 @@ def uninterrupted() -> RunFolder:
 
 def starts_of(folder: RunFolder) -> list[dict[str, object]]:
     """Return what the run folder notes about each start of its jobs."""
-    return [json.loads(line) for line in (folder.path / "starts.jsonl").read_text().splitlines()]
+    return [dataclasses.asdict(start) for start in read_starts(folder.path / STARTS_NAME)]
 
 
 def assert_same_weights(found: RunFolder, expected: RunFolder) -> None:

@@ -229,8 +229,15 @@ def test_a_successor_inherits_what_the_user_set_and_nothing_of_the_job() -> None
 TASK = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "7"}
 
 
-def say(environment: dict[str, str], *, has_progress: bool = True) -> str:
-    return continue_task(Path("/out"), {**os.environ, **environment}, has_progress=has_progress)
+def say(
+    environment: dict[str, str], *, has_progress: bool = True, is_told_to_end: bool = False
+) -> str:
+    return continue_task(
+        Path("/out"),
+        {**os.environ, **environment},
+        has_progress=has_progress,
+        is_told_to_end=is_told_to_end,
+    )
 
 
 def test_only_this_task_is_requeued(slurm: FakeSlurm) -> None:
@@ -242,11 +249,24 @@ def test_only_this_task_is_requeued(slurm: FakeSlurm) -> None:
 
 def test_what_was_cancelled_or_comes_to_nothing_is_not_continued(slurm: FakeSlurm) -> None:
     slurm.answer(state="CANCELLED")
-    assert "ending this task" in say(TASK)
+    assert "somebody has ended it" in say(TASK)
+    slurm.answer(fields="PreemptTime=None")
+    assert "somebody has ended it" in say(TASK, is_told_to_end=True)
+    slurm.answer(state="COMPLETING", fields="Restarts=1")
+    assert "back into the queue" in say(TASK)
     slurm.answer()
     for again in ({"SLURM_RESTART_COUNT": "1"}, {FRUITLESS_VARIABLE: "1"}):
         assert "finished nothing" in say(TASK | again, has_progress=False)
     assert slurm.calls() == []
+
+
+def test_a_preempted_task_goes_on_whatever_it_has_done(slurm: FakeSlurm) -> None:
+    slurm.answer(fields="PreemptTime=2026-11-29T12:00:00")
+    again = TASK | {"SLURM_RESTART_COUNT": "1"}
+    assert "next start continues" in say(again, has_progress=False, is_told_to_end=True)
+    slurm.answer(fields="PreemptTime=2026-11-29T12:00:00", refusal="Requeue is disabled")
+    assert "job 12 continues" in say(TASK, has_progress=False, is_told_to_end=True)
+    assert slurm.calls()[-1] == "fruitless "
 
 
 def test_a_controller_that_restarts_is_waited_for_and_one_that_is_gone_loses_nothing(

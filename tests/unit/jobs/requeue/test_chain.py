@@ -1,5 +1,6 @@
 """When a chain of starts goes on and when it stops, case by case."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pconv_hpc.jobs.requeue.chain import (
     decide,
     read_starts,
 )
+from pconv_hpc.jobs.requeue.fate import Fate
 
 
 def ending(**changes: object) -> Ending:
@@ -21,7 +23,7 @@ def ending(**changes: object) -> Ending:
         "exit_code": 75,
         "finished": False,
         "interrupted": True,
-        "cancelled": False,
+        "fate": Fate.RUNNING,
         "progress_before": 10,
         "progress_after": 20,
         "fruitless_before": 0,
@@ -66,8 +68,17 @@ def start(progress: int, chain: str = "7") -> Start:
         ),
         ({"exit_code": 140, "interrupted": False, "progress_after": 10}, Action.CONTINUE),
         # scancel, whatever the ranks managed to save
-        ({"cancelled": True}, Action.STOP),
-        ({"cancelled": True, "exit_code": 143}, Action.STOP),
+        ({"fate": Fate.CANCELLED}, Action.STOP),
+        ({"fate": Fate.CANCELLED, "exit_code": 143}, Action.STOP),
+        # a preempted start had no chance, however often
+        ({"fate": Fate.PREEMPTED}, Action.CONTINUE),
+        ({"fate": Fate.PREEMPTED, "progress_after": 10, "fruitless_before": 1}, Action.CONTINUE),
+        ({"fate": Fate.PREEMPTED, "exit_code": 0, "finished": True}, Action.DONE),
+        ({"fate": Fate.PREEMPTED, "exit_code": 2}, Action.STOP),
+        ({"fate": Fate.REQUEUED, "progress_after": 10, "fruitless_before": 1}, Action.REQUEUED),
+        # the ranks have saved, and Slurm does not say what becomes of the job
+        ({"fate": Fate.UNKNOWN}, Action.CONTINUE),
+        ({"fate": Fate.OUT_OF_TIME}, Action.CONTINUE),
     ],
 )
 def test_what_follows_a_start(changes: dict[str, object], action: Action) -> None:
@@ -91,6 +102,19 @@ def test_starts_without_progress_are_counted_from_the_last_one() -> None:
     assert count_fruitless(starts, chain="7", progress=9) == 0
     assert count_fruitless(starts[:3], chain="7", progress=5) == 1
     assert count_fruitless([], chain="7", progress=0) == 0
+
+
+def test_preempted_starts_are_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "starts.jsonl"
+    for restart_count in range(3):
+        begun = dataclasses.replace(start(5), restart_count=restart_count)
+        append_start(path, begun)
+        if restart_count:
+            append_start(path, dataclasses.replace(begun, preempted=True))
+
+    starts = read_starts(path)
+    assert [s.restart_count for s in starts] == [0, 1, 2]
+    assert count_fruitless(starts, chain="7", progress=5) == 1
 
 
 def test_a_job_submitted_by_hand_begins_anew() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.cluster.job_environment import JobEnvironment
-from pconv_hpc.foundation.errors import EXIT_DONE, PconvError, UsageError
+from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
+from pconv_hpc.jobs.requeue.chain import STARTS_NAME, read_starts
 from pconv_hpc.jobs.requeue.supervisor import Supervisor
 from pconv_hpc.jobs.requeue.work import Work
 from tests.support.fake_slurm import FakeSlurm
@@ -57,6 +58,69 @@ def test_a_controller_that_does_not_answer_at_the_end_is_asked_again(
     said = capfd.readouterr().out
     assert "stopped in time after progress (0 → 1)" in said
     assert ("assuming that the job goes on" in said) == for_ever
+
+
+NOON, LATER = "2020-11-29T12:00:00", "2126-11-29T12:00:00"
+IN_GRACE = f"PreemptTime={NOON} EndTime={LATER}"
+TERM = "kill -TERM $PPID"
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        "touch saved",  # USR2, or TERM, to the ranks alone
+        f"{TERM}; touch saved",
+        f"touch saved; {TERM}",
+        f"{TERM}; {TERM}",  # before there was anything to save
+    ],
+)
+def test_a_preempted_job_goes_on_whatever_comes_first(
+    slurm: FakeSlurm, tmp_path: Path, moments: str
+) -> None:
+    run = tmp_path / "run"
+    slurm.answer(fields=IN_GRACE, srun=f"cd '{run}'; {moments}; exit 75")
+    for _ in range(3):
+        assert start(run) == EXIT_DONE
+        assert slurm.calls()[-1] == "scontrol requeue 9"
+    assert all(noted.preempted for noted in read_starts(run / STARTS_NAME))
+
+
+@pytest.mark.parametrize(("state", "end"), [("COMPLETING", NOON), ("RUNNING", NOON)])
+def test_when_the_grace_is_over_the_next_start_does_not_wait_for_the_ranks(
+    slurm: FakeSlurm, tmp_path: Path, state: str, end: str
+) -> None:
+    ranks = f"{TERM}; {slurm.wait_for('scontrol requeue')}; kill -KILL $$"
+    slurm.answer(state=state, fields=f"PreemptTime={NOON} EndTime={end}", srun=ranks)
+    assert start(tmp_path / "run") == EXIT_DONE
+    assert [call for call in slurm.calls() if "srun" not in call] == ["scontrol requeue 9"]
+
+
+def test_what_slurm_has_requeued_itself_is_left_to_it(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.answer(state="COMPLETING", fields="Restarts=1", srun=f"{TERM}; exit 143")
+    assert start(tmp_path / "run") == EXIT_DONE
+    assert [call for call in slurm.calls() if "srun" not in call] == []
+
+
+def test_what_slurm_requeues_at_the_same_moment_gets_no_successor(
+    slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    meanwhile = f"{IN_GRACE} Restarts={slurm.count('scontrol requeue')}"
+    slurm.answer(fields=meanwhile, refusal="Job is pending execution", srun="exit 75")
+    assert start(tmp_path / "run") == EXIT_DONE
+    assert slurm.calls()[-1] == "scontrol requeue 9"
+
+
+@pytest.mark.parametrize(
+    ("state", "fields"),
+    [("COMPLETING", f"PreemptTime=None EndTime={NOON}"), ("RUNNING", "PreemptTime=None")],
+)
+def test_scancel_ends_a_job_that_has_saved(
+    slurm: FakeSlurm, tmp_path: Path, state: str, fields: str
+) -> None:
+    run = tmp_path / "run"
+    slurm.answer(state=state, fields=fields, srun=f"{TERM}; touch '{run}/saved'; exit 75")
+    assert start(run) == EXIT_INTERRUPTED
+    assert [call for call in slurm.calls() if "srun" not in call] == []
 
 
 def test_without_any_answer_it_says_how_to_go_on(slurm: FakeSlurm, tmp_path: Path) -> None:
