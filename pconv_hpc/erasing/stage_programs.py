@@ -67,6 +67,16 @@ class Programs(Closing):
             signal.signal(number, handler)
 
 
+def how_it_ended(code: int) -> str:
+    """Return how a program ended, by what ``run`` returned."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
 def _passed_on(number: int) -> int:
     # A terminal's Ctrl-C has reached the program as well; a second one would not let it finish.
     return signal.SIGTERM if number == signal.SIGINT else number

@@ -2,10 +2,12 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable
 
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError
+from pconv_hpc.options import cache_folders
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -55,6 +57,7 @@ def run(main: Callable[[], int | None]) -> None:
         sys.stdout.reconfigure(
             errors="surrogateescape"
         )  # file names that are no UTF-8, as they are
+    cache_folders.use_writable(os.environ)
     try:
         code = main() or EXIT_DONE
     except PconvError as error:

@@ -3,7 +3,6 @@
 import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -12,7 +11,6 @@ from pconv_hpc.erasing.folder.ledger import SliceLedger
 from pconv_hpc.erasing.folder.manifest import Manifest
 from pconv_hpc.erasing.folder.slice_runner import SliceRunner, log_path
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
-from pconv_hpc.erasing.stage_process import stated_reason
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.errors import (
     EXIT_DONE,
@@ -24,7 +22,6 @@ from pconv_hpc.foundation.errors import (
 from pconv_hpc.foundation.text import printable
 
 _REFRESH_S = 0.5
-_LOG_TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ def erase_here(manifest: Manifest) -> LocalEnding:
         PconvError: a ledger cannot be written.
     """
     exit_code = EXIT_DONE
+    told = ""
     with (
         Programs() as programs,
         tqdm(total=manifest.num_photos, unit="photo", smoothing=0.05) as bar,
@@ -63,28 +61,23 @@ def erase_here(manifest: Manifest) -> LocalEnding:
             if done is not None:  # else even a slice without photos left may be to clear up
                 continue
             log = log_path(manifest, number)
-            begin = log.stat().st_size if log.is_file() else 0
             with _Progress(bar, manifest, number, accounted):
                 ending = SliceRunner(manifest, number, programs, log=log).run()
             if ending.exit_code == EXIT_USAGE:
-                raise UsageError(_said(log, begin) or f"slice {number} failed: see {log}")
+                raise UsageError(ending.reason or f"slice {number} failed: see {log}")
             if programs.is_told_to_stop or ending.exit_code == EXIT_INTERRUPTED:
                 return LocalEnding(EXIT_INTERRUPTED, programs.signal_name)
             if not ending.summary.is_accounted:
                 exit_code = EXIT_FAILED
+                if ending.reason and ending.reason != told:
+                    told = ending.reason  # once, where all slices end alike
+                    bar.write(f"slice {number}: {printable(told)} (log: {log})", file=sys.stderr)
                 if holder := living_holder(manifest.slice_dir(number)):
                     bar.write(
                         f"slice {number} skipped: locked by {holder.describe()}",
                         file=sys.stderr,
                     )
     return LocalEnding(exit_code, "")
-
-
-def _said(log: Path, begin: int) -> str | None:
-    """Return the error that a stage wrote to a log after ``begin``."""
-    with open(log, "rb") as stream:
-        stream.seek(max(begin, log.stat().st_size - _LOG_TAIL_BYTES))
-        return stated_reason(stream.read().decode(errors="replace"))
 
 
 class _Progress:

@@ -8,7 +8,6 @@ so the one that kills its process is found, three times, and is set aside; no ot
 import contextlib
 import os
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +32,8 @@ from pconv_hpc.erasing.folder.slice_summary import (
     summarise,
     write_done,
 )
-from pconv_hpc.erasing.stage_programs import Programs
+from pconv_hpc.erasing.stage_process import last_words
+from pconv_hpc.erasing.stage_programs import Programs, how_it_ended
 from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished
 from pconv_hpc.foundation.disk_space import OutputError, writing_results
 from pconv_hpc.foundation.errors import (
@@ -64,19 +64,23 @@ class SliceEnding:
             1 some failed and may be tried again; 2 bad input; 75 stopped early.
         has_progress: whether any photo was brought further.
         summary: where the slice stands.
+        reason: what the stage that ended it before the slice was done said last,
+            if a log was kept.
     """
 
     exit_code: int
     has_progress: bool
     summary: SliceSummary
+    reason: str = ""
 
 
 class _Ended(Exception):
     """The attempt is over before the slice is."""
 
-    def __init__(self, exit_code: int) -> None:
+    def __init__(self, exit_code: int, reason: str = "") -> None:
         super().__init__(exit_code)
         self.exit_code = exit_code
+        self.reason = reason
 
 
 class SliceRunner:
@@ -108,6 +112,7 @@ class SliceRunner:
         self._ledger = SliceLedger(self._slice_dir)
         self._writer = LedgerWriter(attempt_path(self._slice_dir, environment))
         self._failed_now: set[str] = set()  # their next chance comes with the next attempt
+        self._log_begin = 0  # of what the last stage wrote
         self._deaths = 0  # of stages, since one last finished a photo
 
     def run(self) -> SliceEnding:
@@ -142,12 +147,13 @@ class SliceRunner:
         self._blame_the_begun("the task ended while {stage} was working on this photo")
         self._sweep(parts)
         num_ended = self._ledger.num_ended
+        reason = ""
         try:
             for part in parts:
                 self._work(part)
             code = EXIT_DONE
         except _Ended as ended:
-            code = ended.exit_code
+            code, reason = ended.exit_code, ended.reason
         self._ledger.refresh()
         summary = count(self._manifest, self._number, self._ledger)
         if summary.is_accounted and code == EXIT_DONE:
@@ -155,7 +161,7 @@ class SliceRunner:
         elif code == EXIT_DONE:
             code = EXIT_FAILED
         self._say(_describe(summary))
-        return SliceEnding(code, self._ledger.num_ended > num_ended, summary)
+        return SliceEnding(code, self._ledger.num_ended > num_ended, summary, reason)
 
     def _sweep(self, parts: Sequence[Part]) -> None:
         """Remove what earlier attempts had written and not finished when they were killed."""
@@ -248,27 +254,34 @@ class SliceRunner:
             return
         if code in (EXIT_INTERRUPTED, EXIT_USAGE) or self._programs.is_told_to_stop:
             self._put_back(unfinished)
-            raise _Ended(EXIT_USAGE if code == EXIT_USAGE else EXIT_INTERRUPTED)
+            if code == EXIT_USAGE:
+                raise _Ended(EXIT_USAGE, self._last_words())
+            raise _Ended(EXIT_INTERRUPTED)
         self._survive(stage, stages, todo, code)
 
     def _call(self, command: Sequence[str]) -> int:
         if self._log is None:
             return self._programs.run(command)
         with open(self._log, "ab") as output:
+            self._log_begin = output.tell()
             return self._programs.run(command, output)
+
+    def _last_words(self) -> str:
+        """Return what the last stage said last, where its output was kept."""
+        return last_words(self._log, self._log_begin) if self._log else ""
 
     def _survive(
         self, stage: StageName, stages: Stages, todo: Sequence[PhotoRow], code: int
     ) -> None:
         """Go on after a stage's death, which nobody wished; raises ``_Ended`` if that is no use."""
-        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
+        how, said = how_it_ended(code), self._last_words() or "nothing"
         begun = self._blame_the_begun(f"{{stage}} {how} while working on this photo")
         stages.sweep([row.photo for row in todo if row.photo in begun])
         self._deaths += 1
         self._say(f"{stage} {how} while working on {len(begun)} photos")
         if self._deaths >= (_MAX_DEATHS_AT_WORK if begun else _MAX_DEATHS_AT_START):
             self._say(f"{stage} died {self._deaths} times in a row without finishing a photo")
-            raise _Ended(EXIT_FAILED)
+            raise _Ended(EXIT_FAILED, f"{stage} {how}; its last output: {said}")
 
     def _finish_empty(self, part: Part) -> None:
         """Copy, or skip, the photos in which nothing was selected; raises ``_Ended``."""
@@ -360,13 +373,6 @@ def _copy(photo: Path, target: Path) -> None:
         temporary = stack.enter_context(atomic_path(target))
         with open(temporary, "wb") as copy:
             shutil.copyfileobj(source, copy, _COPY_BLOCK_BYTES)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _describe(summary: SliceSummary) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.stage_process import run_stage, stated_reason
+from pconv_hpc.erasing.stage_process import last_words, run_stage, stated_reason
 from pconv_hpc.foundation.errors import Interrupted, PconvError, UsageError
 
 
@@ -30,7 +30,11 @@ def test_what_a_program_says_is_kept(tmp_path: Path) -> None:
         ("print('\\r 0/1\\rfailed: a.jpg: empty\\n\\r 1/1'); exit(1)", PconvError, "a.jpg: empty"),
         ("print('failed: a'); print('failed: b'); exit(1)", PconvError, "a"),
         ("raise KeyError('surprise')", PconvError, "surprise"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", PconvError, "code -9"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            PconvError,
+            "killed by SIGKILL",
+        ),
     ],
 )
 def test_its_errors_become_ours(
@@ -55,6 +59,26 @@ def test_the_last_error_counts_more_than_photos_that_failed(
     output: str, reason: str | None
 ) -> None:
     assert stated_reason(output) == reason
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            "failed: a.jpg: empty\nTraceback …\n  in x\nRuntimeError: no cache\n\n",
+            "RuntimeError: no cache",
+        ),
+        ("error: disk\n  full\nslice 0 of 2: 1 to go\n", "disk\n  full"),
+        ("\r 0/1\r 1/1", "1/1"),
+        ("", ""),
+    ],
+)
+def test_the_last_words_are_those_behind_a_place_in_the_log(
+    tmp_path: Path, output: str, words: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"error: of an earlier attempt\n{output}")
+    assert last_words(log, len("error: of an earlier attempt\n")) == words
 
 
 _WAITS = """

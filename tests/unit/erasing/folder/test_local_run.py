@@ -50,3 +50,33 @@ def test_what_ends_the_run_is_told_and_not_a_photo_that_failed_before(
     with pytest.raises(UsageError) as met:
         erase_here(folder.manifest)
     assert str(met.value) == "no room"
+
+
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        (
+            "raise RuntimeError('no cache')",
+            "exited with code 1; its last output: RuntimeError: no",
+        ),
+        (
+            "print('so far'); sys.stdout.flush(); os.kill(os.getpid(), 9)",
+            "was killed by SIGKILL; its last output: so far",
+        ),
+        ("os.kill(os.getpid(), 11)", "was killed by SIGSEGV; its last output: nothing"),
+    ],
+)
+def test_a_stage_that_dies_is_quoted_with_its_log(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    death: str,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = FakeFolder(tmp_path, {"a.jpg": "star", "b.jpg": "star"})
+    monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
+    (folder.tools / "segment.py").write_text(f"import os, sys; {death}")
+    assert erase_here(folder.manifest).exit_code == 1
+    said = capsys.readouterr().err
+    assert f"slice 0: segment {told}" in said
+    assert f"(log: {folder.manifest.slice_dir(0)}/log.txt)" in said
