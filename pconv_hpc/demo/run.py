@@ -30,10 +30,12 @@ class _Steps:
         self._num_ranks = num_ranks
         self.commands: list[str] = []
 
-    def command(self, program: str, *arguments: object, ranks: bool = False) -> list[str]:
+    def command(
+        self, program: str, *arguments: object, ranks: bool = False, is_quiet: bool = False
+    ) -> list[str]:
         command = [*program_command(program), *map(str, arguments)]
         if ranks and self._num_ranks > 1:
-            command = mpirun_command(self._num_ranks, command)
+            command = mpirun_command(self._num_ranks, command, is_quiet=is_quiet)
         self.commands.append(shell_line(command))
         print(f"$ {self.commands[-1]}", flush=True)
         return command
@@ -137,7 +139,10 @@ def _train_and_interrupt(
     }
     overrides = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     config = CONFIGS_DIR / "tiny_cpu.yaml"
-    command = steps.command("train", config, "--run-dir", run.path, *overrides, ranks=True)
+    # mpirun would explain at length that ranks ended with 75.
+    command = steps.command(
+        "train", config, "--run-dir", run.path, *overrides, ranks=True, is_quiet=True
+    )
     half_way = _NUM_EPOCHS * steps_per_epoch // 2
     with subprocess.Popen(command) as process:
         while process.poll() is None:

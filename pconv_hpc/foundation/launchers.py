@@ -81,8 +81,10 @@ def local_position(environment: Mapping[str, str], rank: int, size: int) -> tupl
     return rank, size
 
 
-def mpirun_command(num_ranks: int, command: Sequence[str]) -> list[str]:
+def mpirun_command(num_ranks: int, command: Sequence[str], *, is_quiet: bool = False) -> list[str]:
     """Return the command line that runs ``command`` as ``num_ranks`` processes on this machine.
+
+    ``is_quiet`` keeps ``mpirun`` from explaining an exit code that is expected.
 
     The ``mpirun`` beside this Python is preferred: it is the one Horovod was built against.
 
@@ -99,6 +101,8 @@ def mpirun_command(num_ranks: int, command: Sequence[str]) -> list[str]:
     # Laptops and containers: fewer slots than ranks, TensorFlow's threads on any core, a rank that
     # waits leaves its core to the others, root.
     options = ["--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
+    if is_quiet:
+        options.append("--quiet")
     if os.geteuid() == 0:
         options.append("--allow-run-as-root")
     return [mpirun, "-np", str(num_ranks), *options, *command]

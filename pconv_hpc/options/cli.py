@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError
-from pconv_hpc.options import cache_folders
+from pconv_hpc.options import cache_folders, framework_start
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -58,6 +58,7 @@ def run(main: Callable[[], int | None]) -> None:
             errors="surrogateescape"
         )  # file names that are no UTF-8, as they are
     cache_folders.use_writable(os.environ)
+    framework_start.install()
     try:
         code = main() or EXIT_DONE
     except PconvError as error:
