@@ -16,7 +16,7 @@ from pconv_hpc.foundation.errors import EXIT_INTERRUPTED, UsageError
 
 LIMIT_VARIABLE = "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS"  # one limit for Horovod and for us
 _DEFAULT_LIMIT_SECONDS = 900.0
-_TICKS = 20
+TICKS = 20
 _FIRST_STEP_FACTOR = 4  # it begins with building a graph, which XLA may compile for minutes
 
 _LOG = logging.getLogger(__name__)
@@ -51,11 +51,19 @@ class Watchdog(Closing):
     Args:
         limit_seconds: four times as long until the first step is finished; 0 turns it off.
         end: what ends the process; tests put their own.
+        wait: what waits until an event is set, or for some seconds; tests put their own.
     """
 
-    def __init__(self, limit_seconds: float, *, end: Callable[[int], object] = os._exit) -> None:
+    def __init__(
+        self,
+        limit_seconds: float,
+        *,
+        end: Callable[[int], object] = os._exit,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
         self._limit_seconds = limit_seconds
         self._end = end
+        self._wait = wait
         self._beats = self._items = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -81,11 +89,11 @@ class Watchdog(Closing):
 
     def _watch(self) -> None:
         seen, idle_ticks = self._beats, 0
-        while not self._closed.wait(self._limit_seconds / _TICKS):
+        while not self._wait(self._closed, self._limit_seconds / TICKS):
             idle_ticks = idle_ticks + 1 if seen == self._beats else 0
             seen = self._beats
             allowed = 1 if self._items > 1 else _FIRST_STEP_FACTOR
-            if idle_ticks >= allowed * _TICKS:
+            if idle_ticks >= allowed * TICKS:
                 _LOG.error(
                     "no step was finished for %.0f s: another rank hangs, its host is gone, or a "
                     "file system does not answer. Exiting; the last checkpoint is intact, "

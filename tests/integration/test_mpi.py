@@ -21,7 +21,6 @@ def run_python(code: str, *, num_ranks: int = 1, **environment: str) -> subproce
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 

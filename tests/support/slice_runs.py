@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 from pconv_hpc.erasing.folder.slice_runner import SliceEnding, SliceRunner
 from pconv_hpc.erasing.stage_programs import Programs
@@ -37,11 +35,3 @@ def start(folder: FakeFolder) -> subprocess.Popen[str]:
         repository=str(REPOSITORY), programs=folder.programs, out=str(folder.manifest.out)
     )
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path) -> None:
-    """Wait until a file is there."""
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.01)

@@ -7,8 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,19 +15,13 @@ from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.local_slurm import local_cluster
 from pconv_hpc.local_slurm.local_cluster import LocalCluster, check_requirements, free_ports
 from tests.support.paths import REPOSITORY
+from tests.support.waiting import end_of, wait_until
 
 TOOL = [sys.executable, str(REPOSITORY / "tools" / "local_slurm.py")]
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TOOL, *arguments], capture_output=True, text=True)
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {timeout_s} s: {what}"
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -90,7 +82,7 @@ def test_stop_ends_jobs_and_what_they_detached(cluster_folder: Path, tmp_path: P
     script = f"setsid sleep 600 & echo $! > {shlex.quote(str(pid_file))}; wait"
     command = ["sbatch", f"--output={tmp_path}/job.log", "--wrap", script]
     subprocess.run(command, env=cluster.environment(), check=True)
-    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "", "the job runs")
+    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
     pid = int(pid_file.read_text())
     assert is_alive(pid)
 
@@ -168,11 +160,12 @@ def test_an_interrupted_start_leaves_nothing(
     start = subprocess.Popen(
         [*TOOL, "start", "--dir", str(cluster_folder)], stderr=subprocess.PIPE, text=True
     )
-    wait_until((cluster_folder / "log" / "node1.err").exists, "all daemons were started")
+    wait_until((cluster_folder / "log" / "node1.err").exists, start)
 
     start.send_signal(signal.SIGINT)
 
-    assert start.wait(timeout=60) == 75
+    end_of(start)
+    assert start.returncode == 75
     assert not LocalCluster(cluster_folder).is_running()
     assert not (cluster_folder / "etc").exists()
 
@@ -189,7 +182,7 @@ def test_a_killed_supervisor_takes_the_daemons_along(cluster_folder: Path) -> No
 
     os.kill(supervisor, signal.SIGKILL)
 
-    wait_until(lambda: not any(map(is_alive, pids)), "supervisor and daemons have ended")
+    wait_until(lambda: not any(map(is_alive, pids)))
     assert cluster.status() is None
     assert cluster.start(num_nodes=1)  # over what the first one left
 
@@ -209,7 +202,7 @@ def test_status_names_a_daemon_that_ended(cluster_folder: Path) -> None:
         now = cluster.status()
         return now is not None and "node0       ended" in now.describe()
 
-    wait_until(node_is_reported, "status reports node0 as ended")
+    wait_until(node_is_reported)
 
 
 @pytest.mark.cluster

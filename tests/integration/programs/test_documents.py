@@ -72,16 +72,14 @@ def test_documents_that_code_names_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TOOLS, ids=lambda path: path.stem)
 def test_help_teaches(path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, path, "--help"], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "examples:" in done.stdout
     shown = re.match(r"usage: (pconv-hpc \S+|\S+)", done.stdout)
     assert shown is not None
     assert shown[1] in done.stdout.split("examples:")[1]
     unknown = subprocess.run(
-        [sys.executable, path, "--no-such-option"], capture_output=True, text=True, timeout=120
+        [sys.executable, path, "--no-such-option"], capture_output=True, text=True
     )
     assert unknown.returncode == 2
     assert "Traceback" not in unknown.stderr

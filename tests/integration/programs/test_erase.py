@@ -5,7 +5,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pconv_hpc.photos.formats.photo_files import read_mask
 from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.paths import ASSETS, REPOSITORY
+from tests.support.waiting import end_of, wait_until
 
 TOOL = REPOSITORY / "tools" / "erase.py"
 NETWORK = (
@@ -198,12 +198,9 @@ def test_a_signal_ends_it_without_a_result(tmp_path: Path, weights: Path) -> Non
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not (work / "segment.log").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until((work / "segment.log").exists, process)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = end_of(process)
     assert process.returncode == 75, stderr
     assert "stopped by SIGTERM" in stderr
     assert not (tmp_path / "a_erased.png").exists()
@@ -261,13 +258,9 @@ def test_a_folder_is_interrupted_and_continued_and_every_photo_accounted_for(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
-    while not list((out / "found").rglob("*.json")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: list((out / "found").rglob("*.json")), process)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = end_of(process)
     assert process.returncode == 75, stderr
     assert "stopped by SIGINT; run the same command again to continue" in stderr
     assert "Traceback" not in stderr

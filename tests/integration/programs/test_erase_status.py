@@ -21,7 +21,6 @@ def status(*arguments: object, path: str = "/nowhere") -> subprocess.CompletedPr
         env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 

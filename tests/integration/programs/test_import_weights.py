@@ -21,7 +21,6 @@ def run_tool(*arguments: str | Path, **environment: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-        timeout=120,
     )
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from pconv_hpc.erasing.folder.ledger import read_slice
 from tests.support.inpainting_files import save_photo_and_mask, save_tiny_weights
 from tests.support.paths import REPOSITORY
+from tests.support.waiting import end_of
 
 TOOL = REPOSITORY / "tools" / "inpaint.py"
 
@@ -189,7 +190,7 @@ def test_a_signal_stops_it_between_photos_and_the_same_command_continues(
         assert character, seen  # it ended too early
         seen += character
     process.send_signal(signal.SIGUSR2)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = end_of(process)
     done = len(list(out.rglob("*.png")))
     assert process.returncode == 75, stderr
     assert f"stopped by SIGUSR2 with {60 - done} photos left" in stderr

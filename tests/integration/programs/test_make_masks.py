@@ -15,6 +15,7 @@ from pconv_hpc.masks.mask_bank import MaskBank
 from tests.support.drawn_silhouettes import write_drawn
 from tests.support.mask_folders import make_mask_folder
 from tests.support.paths import REPOSITORY
+from tests.support.waiting import end_of, wait_until
 
 TOOL = REPOSITORY / "tools" / "make_masks.py"
 
@@ -25,7 +26,6 @@ def run_tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        timeout=120,
     )
 
 
@@ -115,12 +115,10 @@ def test_ctrl_c_leaves_nothing_and_the_same_command_starts_over(
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.iterdir()), process)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)  # to the workers too, as a terminal sends it
-    _, errors = process.communicate(timeout=60)
+    _, errors = end_of(process)
     assert process.returncode == 75, errors
     assert "run the same command again" in errors
     assert "Traceback" not in errors

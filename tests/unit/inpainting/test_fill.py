@@ -46,7 +46,7 @@ def erase(
     return rounds
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_pixels_outside_the_mask_never_change_and_all_inside_do(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 70))

@@ -64,7 +64,7 @@ def test_ten_thousand_specks_are_few_crops() -> None:
     assert len(plan(hole, working_size=256).crops) < 100
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.data(),
     st.integers(8, 48),
@@ -92,7 +92,7 @@ def test_every_hole_pixel_belongs_to_one_crop_that_has_an_outside(
     np.testing.assert_array_equal(owners, hole)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(hnp.arrays(bool, st.tuples(st.integers(1, 60), st.integers(1, 60))))
 def test_noise_too(hole: np.ndarray) -> None:
     made = plan(hole, 16)

@@ -83,7 +83,7 @@ def test_overlapping_tiles_are_blended_without_a_step() -> None:
     assert np.abs(np.diff(row)).max() < 0.1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_hole_pixel_is_filled_from_what_was_seen(data: st.DataObject) -> None:
     shape = data.draw(st.tuples(st.integers(1, 80), st.integers(1, 80)))

@@ -1,7 +1,7 @@
 """The rim of a hole: from the photo outside into what the network made, and nothing else."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pconv_hpc.inpainting.rim import continue_rim
@@ -51,7 +51,6 @@ def test_no_width_and_no_hole_change_nothing() -> None:
 
 
 @given(st.integers(1, 7), st.integers(1, 7), st.floats(0, 1), st.integers(0, 99), st.floats(0.5, 5))
-@settings(deadline=None)
 def test_any_small_picture(h: int, w: int, holes: float, seed: int, width: float) -> None:
     generator = np.random.default_rng(seed)
     valid = generator.random((h, w)) >= holes

@@ -28,7 +28,7 @@ def test_means_are_kept() -> None:
     np.testing.assert_allclose(enlarge_photo(reduced, (40, 60)), 0.3, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 120), st.integers(1, 120), st.floats(1, 40), st.data())
 def test_any_hole_pixel_makes_a_hole_pixel(
     height: int, width: int, factor: float, data: st.DataObject

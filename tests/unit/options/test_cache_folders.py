@@ -60,7 +60,7 @@ def test_they_go_when_the_program_ends_and_serve_those_it_starts() -> None:
     )
     environment = os.environ | {"HOME": "/proc/nonexistent", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert not Path(done.stdout.strip()).exists()

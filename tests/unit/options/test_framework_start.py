@@ -58,7 +58,6 @@ def load(folder: Path, more: str = "", *, gpus: str = "[]", **variables: str) ->
         env=environment | variables,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
     )
     return done.stderr
 
@@ -108,7 +107,6 @@ def test_the_frameworks_of_this_environment_say_nothing() -> None:
             env=os.environ | {"PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
-            timeout=300,
         )
         assert (done.stdout, done.stderr) == (f"{name}\n", "")
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from pconv_hpc.erasing.folder.slice_runner import SliceRunner, forgive_failures,
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
 from pconv_hpc.erasing.stage_programs import Programs
 from tests.support.fake_stages import FakeFolder
-from tests.support.slice_runs import run, start, wait_for
+from tests.support.slice_runs import run, start
+from tests.support.waiting import end_of, wait_until
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_two_at_one_slice(
 ) -> None:
     folder = make(tmp_path, monkeypatch, {"a.jpg": "star", "b.jpg": "slow", "c.jpg": "star"})
     first = start(folder)
-    wait_for(folder.slow_file)
+    wait_until(folder.slow_file.exists, first)
     names = sorted(path.name for path in folder.manifest.slice_dir(0).iterdir())
     second = run(folder, programs)
     assert (second.exit_code, second.has_progress) == (0, False)
@@ -232,7 +232,8 @@ def test_two_at_one_slice(
     assert sorted(path.name for path in folder.manifest.slice_dir(0).iterdir()) == names
     assert len(folder.calls()) == 1
     first.send_signal(signal.SIGTERM)
-    assert first.wait(60) == 75
+    end_of(first)
+    assert first.returncode == 75
     folder.wish(tmp_path / "photos/b.jpg", "star")
     assert run(folder, programs).exit_code == 0
     assert set(statuses(folder).values()) == {"erased"}
@@ -244,15 +245,12 @@ def test_a_runner_that_is_killed_takes_its_stage_along_and_loses_nothing(
     wishes = {f"{index}.jpg": "star" for index in range(9)} | {"6.jpg": "slow in inpaint"}
     folder = make(tmp_path, monkeypatch, wishes)
     runner = start(folder)
-    wait_for(folder.slow_file)
+    wait_until(folder.slow_file.exists, runner)
     children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
     assert len(children) == 1
     runner.kill()
     runner.wait()
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{children[0]}").exists():
-        assert time.monotonic() < deadline, "the stage outlives its runner"
-        time.sleep(0.01)
+    wait_until(lambda: not Path(f"/proc/{children[0]}").exists())  # it does not outlive its runner
     outputs = folder.outputs()
     assert 0 < len(outputs) < 9
     erased, slice_dir = folder.manifest.erased, folder.manifest.slice_dir(0)
@@ -294,7 +292,7 @@ def test_a_task_that_a_photo_kills_again_and_again_sets_it_aside(
     folder = make(tmp_path, monkeypatch, wishes)
     for _ in range(3):  # as an out-of-memory killer does that takes the whole task
         runner = start(folder)
-        wait_for(folder.slow_file)
+        wait_until(folder.slow_file.exists, runner)
         folder.slow_file.unlink()
         runner.kill()
         runner.wait()

@@ -26,8 +26,9 @@ from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.fake_tars import FakeTars
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.paths import ASSETS
-from tests.support.slice_runs import run, start, wait_for
+from tests.support.slice_runs import run, start
 from tests.support.tar_members import read_tar, write_tar
+from tests.support.waiting import wait_until
 
 SETTINGS = EraseSettings()
 
@@ -91,7 +92,7 @@ def test_a_killed_task_goes_on_where_it_was(
     folder = FakeTars(tmp_path, {"a.tar": [("0.jpg", "star")], "b.tar": wishes})
     monkeypatch.setattr(slice_stages, "PROGRAMS", folder.programs)
     runner = start(folder)
-    wait_for(folder.slow_file)
+    wait_until(folder.slow_file.exists, runner)
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     stamp = (folder.manifest.erased / "a.tar").stat()
