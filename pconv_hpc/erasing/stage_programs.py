@@ -1,5 +1,6 @@
 """Programs that run one after the other, and the signals of whoever started them passed on."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import IO
 from pconv_hpc.foundation.closing import Closing
 from pconv_hpc.foundation.stop_request import STOP_SIGNALS
 
+_LOOK_S = 1.0  # between two looks at whether TERM has come
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -19,9 +21,13 @@ class Programs(Closing):
 
     A program never outlives this process: whoever takes the work over finds nobody at it. Made in
     the main thread; as a context manager it gives the signals back at its end.
+
+    Attributes:
+        on_term: called once, in the thread that runs a program, when TERM has come meanwhile.
     """
 
     def __init__(self) -> None:
+        self.on_term: Callable[[], None] | None = None
         self._signal: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._previous = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
@@ -59,7 +65,15 @@ class Programs(Closing):
         )
         if self._signal is not None:  # it came while the program was being started
             self._process.send_signal(_passed_on(self._signal))
-        return self._process.wait()
+        return self._wait(self._process)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(_LOOK_S)
+            if self._signal == signal.SIGTERM and self.on_term:
+                act, self.on_term = self.on_term, None
+                act()
 
     def close(self) -> None:
         """Leave signals to whoever handled them before."""

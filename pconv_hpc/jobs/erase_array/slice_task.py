@@ -34,23 +34,39 @@ def main() -> int:
 def _run(programs: Programs, environment: Mapping[str, str]) -> int:
     # These import packages that require_packages has a better message for.
     from pconv_hpc.erasing.folder.slice_runner import SliceRunner
+    from pconv_hpc.erasing.folder.slice_summary import summarise
     from pconv_hpc.jobs.erase_array.task_arguments import open_work
-    from pconv_hpc.jobs.requeue.erase_continuation import continue_task
+    from pconv_hpc.jobs.requeue.erase_continuation import continue_task, is_about_to_be_killed
     from pconv_hpc.model.weight_header import check_weights
 
     manifest, number = open_work(sys.argv[1:], environment)
     with contextlib.suppress(PconvError):  # Slurm is busy: another task of the array will do it
         note_array(manifest.out, environment)
     check_weights(manifest.settings.inpaint.weights)  # before all objects are found
-    ending = SliceRunner(manifest, number, programs, environment=environment).run()
-    if ending.exit_code == EXIT_INTERRUPTED:
+    remaining = summarise(manifest, number).remaining
+    is_seen_to = False
+
+    def see_to_the_next_start(has_progress: bool) -> None:
+        nonlocal is_seen_to
+        if is_seen_to:
+            return
+        is_seen_to = True
         said = continue_task(
             manifest.out,
             environment,
-            has_progress=ending.has_progress,
+            has_progress=has_progress,
             is_told_to_end=programs.signal_name == "SIGTERM",
         )
         print(f"stopped by {programs.signal_name or 'a signal'}; {said}", flush=True)
+
+    def on_term() -> None:
+        if is_about_to_be_killed(environment):
+            see_to_the_next_start(summarise(manifest, number).remaining < remaining)
+
+    programs.on_term = on_term
+    ending = SliceRunner(manifest, number, programs, environment=environment).run()
+    if ending.exit_code == EXIT_INTERRUPTED:
+        see_to_the_next_start(ending.has_progress)
     return ending.exit_code
 
 

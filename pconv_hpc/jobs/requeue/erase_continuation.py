@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.foundation.shipped import JOBS_DIR
-from pconv_hpc.jobs.requeue.fate import Fate, ask_fate
+from pconv_hpc.jobs.requeue.fate import Fate, ask_fate, is_being_ended
 from pconv_hpc.jobs.requeue.succession import requeue, submit_successor, successor_command
 
 # Handed on to a successor, which Slurm does not count the restarts of.
@@ -26,9 +26,7 @@ def continue_task(
         has_progress: whether this start brought any photo further.
         is_told_to_end: whether it was TERM that stopped it.
     """
-    # SLURM_JOB_ID of an array's last task is the array's own: Slurm would requeue all its tasks.
-    task = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
-    restart_count = int(environment.get("SLURM_RESTART_COUNT") or 0)
+    task, restart_count = _task_and_restarts(environment)
     fate, record = ask_fate(task, restart_count=restart_count, is_told_to_end=is_told_to_end)
     if fate in (Fate.CANCELLED, Fate.REQUEUED):
         return fate.value
@@ -44,6 +42,19 @@ def continue_task(
         return _submit_successor(task, out, variables, record, reason)
     except PconvError as error:
         return f"not continued: {error}; pconv-hpc erase-status OUT --resubmit does it later"
+
+
+def is_about_to_be_killed(environment: Mapping[str, str]) -> bool:
+    """Return whether Slurm ends this array task whatever it still has to do."""
+    task, restart_count = _task_and_restarts(environment)
+    _, record = ask_fate(task, restart_count=restart_count, is_told_to_end=True, patient=False)
+    return bool(record) and is_being_ended(record)
+
+
+def _task_and_restarts(environment: Mapping[str, str]) -> tuple[str, int]:
+    # SLURM_JOB_ID of an array's last task is the array's own: Slurm would requeue all its tasks.
+    task = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
+    return task, int(environment.get("SLURM_RESTART_COUNT") or 0)
 
 
 def _submit_successor(

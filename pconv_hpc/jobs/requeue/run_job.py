@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pconv_hpc.cluster.job_environment import JobEnvironment, require_packages
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.shipped import CONFIGS_DIR
+from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.options import cli
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ DEFAULT_CONFIG = CONFIGS_DIR / "imagenet_256.yaml"
 
 def main() -> int:
     """Run one start of a job."""
+    stop = StopRequest().install()  # a signal may come during the imports
     kind, *arguments = sys.argv[1:]
     if kind not in PACKAGES:
         raise UsageError(f"{kind}: expected one of {', '.join(PACKAGES)}")
@@ -65,7 +67,10 @@ def main() -> int:
 
     continues = job.restart_count > 0 or CHAIN_VARIABLE in os.environ
     work = parse_work(kind, arguments, continues=continues)
-    return Supervisor(work, arguments=arguments, job=job, environment=os.environ).run()
+    supervisor = Supervisor(
+        work, arguments=arguments, job=job, environment=os.environ, earlier=stop
+    )
+    return supervisor.run()
 
 
 def parse_work(kind: str, arguments: Sequence[str], *, continues: bool) -> "Work":

@@ -21,6 +21,7 @@ from pconv_hpc.foundation.errors import (
     PconvError,
     UsageError,
 )
+from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.jobs.requeue.chain import (
     MAX_FRUITLESS_STARTS,
     STARTS_NAME,
@@ -54,6 +55,7 @@ class Supervisor:
         environment: ``LAUNCHER`` (srun-pmix), ``PCONV_REQUEUE`` (yes or no), ``PCONV_STAGE_DIR``,
             ``PCONV_MPIRUN_STOP_SECONDS`` and ``PCONV_JOB_SCRIPT``, from the site file and
             ``jobs/common.sh``.
+        earlier: what caught signals until now.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Supervisor:
         arguments: Sequence[str],
         job: JobEnvironment,
         environment: Mapping[str, str],
+        earlier: StopRequest | None = None,
     ) -> None:
         self._work = work
         self._arguments = list(arguments)
@@ -73,6 +76,8 @@ class Supervisor:
         self._launch = Launch(
             forward=self._launcher == "mpirun", on_told_to_end=self._continue_before_it_is_killed
         )
+        if earlier is not None and earlier.signal_name == "SIGTERM":
+            self._launch.is_told_to_end = True
         self._record = job_record(job.job_id, patient=True) or {}
         self._start: Start | None = None
         self._progress_before = 0

@@ -9,9 +9,14 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from pconv_hpc.erasing.folder.manifest import read_manifest
+from pconv_hpc.erasing.folder.slice_summary import summarise
+from pconv_hpc.shards.shard_file import ShardReader
 from pconv_hpc.training.run_folder import RunFolder
 from tests.integration.cluster.slurm_client import SlurmClient
 from tests.integration.cluster.training_jobs import (
@@ -21,6 +26,12 @@ from tests.integration.cluster.training_jobs import (
     uninterrupted,
     wait_for_checkpoint,
 )
+from tests.support.assets.shape_photos import ShapePhotos
+from tests.support.assets.small_network import CHECKPOINT, CONFIG
+from tests.support.inpainting_files import save_tiny_weights
+from tests.support.paths import REPOSITORY
+from tests.support.photo_folders import photo_bytes
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
 
@@ -62,10 +73,7 @@ def begin(client: SlurmClient, folder: TrainingFolder, name: str, *options: str)
 
 
 def wait_for_status(run: RunFolder, status: str) -> None:
-    deadline = time.monotonic() + 200
-    while run.read_state().get("status") != status:
-        assert time.monotonic() < deadline, run.log_path.read_text()
-        time.sleep(0.02)
+    wait_until(lambda: run.read_state().get("status") == status)
 
 
 def assert_goes_on_to_the_end(
@@ -174,3 +182,48 @@ def test_preempted_at_random_moments_at_a_random_pace(
                     slurm_cluster.run("scancel", "--batch", "--signal=TERM", str(job), check=False)
             assert_goes_on_to_the_end(slurm_cluster, folder, job, name)
     record_property("tried", num_runs)
+
+
+def test_an_array_task_goes_on_too(
+    slurm_cluster: SlurmClient, tmp_path: Path, configure: Configure
+) -> None:
+    configure(grace_s=1)
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        photo = ShapePhotos(seed=5, held_out=True, size=112)[number].image
+        Image.fromarray(photo).save(tmp_path / f"photos/{number}.png")
+    save_tiny_weights(tmp_path / "w.h5", image_size=64)
+    slurm_cluster.environment |= {"PCONV_SITE": str(REPOSITORY / "jobs/sites/debian_local.sh")}
+    shape = ("--array=0-0", "--gres=gpu:a100:4", "--cpus-per-task=1", "--mem=2G")
+    network = ("--config", str(CONFIG), "--checkpoint", str(CHECKPOINT), "--device", "cpu")
+    work = ("photos", "out", "--weights", "w.h5", *network, "--all")
+    script = str(REPOSITORY / "jobs/erase_array.sbatch")
+    array = slurm_cluster.submit(*PREEMPTIBLE, *shape, script, *work, cwd=tmp_path)
+    slurm_cluster.wait_for_text(tmp_path / f"pconv-erase-{array}_0.out", "segment: 12 photos")
+    with preempt(slurm_cluster):
+        slurm_cluster.wait(array, "COMPLETED", restarts=1)
+    summary = summarise(read_manifest(tmp_path / "out"), 0)
+    assert (summary.is_accounted, summary.failed) == (True, 0)
+
+
+def test_packing_goes_on_too_where_slurm_does_not_requeue(
+    slurm_cluster: SlurmClient, tmp_path: Path, configure: Configure
+) -> None:
+    configure(grace_s=1, mode="CANCEL")
+    (tmp_path / "photos").mkdir()
+    for number in range(400):  # links: enough work to be stopped, few bytes
+        path = tmp_path / f"photos/{number}.png"
+        if number < 4:
+            path.write_bytes(photo_bytes(number, height=1000, width=1300, kind="PNG"))
+        else:
+            path.hardlink_to(tmp_path / f"photos/{number % 4}.png")
+    slurm_cluster.environment |= {"PCONV_SITE": str(REPOSITORY / "jobs/sites/debian_local.sh")}
+    shape = (*PREEMPTIBLE, "--nodes=2", "--ntasks-per-node=1")
+    script = str(REPOSITORY / "jobs/pack_imagenet.sbatch")
+    work = ("photos", "packed", "train", "--size", "512", "--images-per-shard", "4")
+    job = slurm_cluster.submit(*shape, script, *work, cwd=tmp_path)
+    wait_until(lambda: list(tmp_path.glob("packed/*-of-*.h5")))
+    with preempt(slurm_cluster):
+        slurm_cluster.wait(job, "COMPLETED", restarts=1)
+    with ShardReader(tmp_path / "packed") as reader:
+        assert reader.num_images == 400

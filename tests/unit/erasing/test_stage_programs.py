@@ -51,6 +51,15 @@ def test_a_signal_between_two_programs_reaches_the_next_one() -> None:
         assert programs.run(python("import time; time.sleep(60)")) == -signal.SIGTERM
 
 
+def test_term_is_acted_on_while_the_program_still_runs(tmp_path: Path) -> None:
+    acted = tmp_path / "acted"
+    waits = f"import time\nwhile not os.path.exists({str(acted)!r}): time.sleep(0.01)"
+    deaf = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    with Programs() as programs:
+        programs.on_term = acted.touch
+        assert programs.run(python(f"{deaf}os.kill(os.getppid(), signal.SIGTERM)\n{waits}")) == 0
+
+
 def test_signals_are_given_back() -> None:
     before = signal.getsignal(signal.SIGUSR2)
     with Programs():

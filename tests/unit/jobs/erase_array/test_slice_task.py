@@ -14,7 +14,11 @@ from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.jobs.erase_array.array_jobs import noted_jobs
 from pconv_hpc.jobs.erase_array.slice_task import note_array
 from pconv_hpc.jobs.erase_array.task_arguments import open_work
-from pconv_hpc.jobs.requeue.erase_continuation import FRUITLESS_VARIABLE, continue_task
+from pconv_hpc.jobs.requeue.erase_continuation import (
+    FRUITLESS_VARIABLE,
+    continue_task,
+    is_about_to_be_killed,
+)
 from pconv_hpc.jobs.requeue.succession import successor_command, successor_environment
 from pconv_hpc.model.find_weights import SHIPPED_WEIGHTS
 from pconv_hpc.segmentation.settings import SegmentSettings
@@ -267,6 +271,16 @@ def test_a_preempted_task_goes_on_whatever_it_has_done(slurm: FakeSlurm) -> None
     slurm.answer(fields="PreemptTime=2026-11-29T12:00:00", refusal="Requeue is disabled")
     assert "job 12 continues" in say(TASK, has_progress=False, is_told_to_end=True)
     assert slurm.calls()[-1] == "fruitless "
+
+
+def test_a_task_whose_grace_is_over_is_about_to_be_killed(slurm: FakeSlurm) -> None:
+    environment = {**os.environ, **TASK}
+    slurm.answer(fields="PreemptTime=2020-11-29T12:00:00 EndTime=2126-11-29T12:00:00")
+    assert not is_about_to_be_killed(environment)
+    slurm.answer(state="COMPLETING", fields="PreemptTime=2020-11-29T12:00:00")
+    assert is_about_to_be_killed(environment)
+    slurm.answer(silent_calls=1)
+    assert not is_about_to_be_killed(environment)
 
 
 def test_a_controller_that_restarts_is_waited_for_and_one_that_is_gone_loses_nothing(

@@ -4,12 +4,14 @@ What it does on a Slurm that answers is in ``tests/integration/cluster/test_trai
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from pconv_hpc.cluster.job_environment import JobEnvironment
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
+from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.jobs.requeue.chain import STARTS_NAME, read_starts
 from pconv_hpc.jobs.requeue.supervisor import Supervisor
 from pconv_hpc.jobs.requeue.work import Work
@@ -35,13 +37,14 @@ class Saving(Work):
         return False
 
 
-def start(folder: Path, **more: str) -> int:
+def start(folder: Path, earlier: StopRequest | None = None, **more: str) -> int:
     environment = {**os.environ, "SLURM_JOB_ID": "9", **more}
     supervisor = Supervisor(
         Saving(folder),
         arguments=[],
         job=JobEnvironment.read(environment),
         environment=environment,
+        earlier=earlier,
     )
     return supervisor.run()
 
@@ -83,6 +86,14 @@ def test_a_preempted_job_goes_on_whatever_comes_first(
         assert start(run) == EXIT_DONE
         assert slurm.calls()[-1] == "scontrol requeue 9"
     assert all(noted.preempted for noted in read_starts(run / STARTS_NAME))
+
+
+def test_term_during_the_imports_is_not_forgotten(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.answer(fields=IN_GRACE)
+    with StopRequest() as earlier:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert start(tmp_path / "run", earlier) == EXIT_DONE
+    assert [call for call in slurm.calls() if call != "scontrol requeue 9"] == [], "no ranks"
 
 
 @pytest.mark.parametrize(("state", "end"), [("COMPLETING", NOON), ("RUNNING", NOON)])
