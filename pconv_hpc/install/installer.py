@@ -75,7 +75,7 @@ class Installer:
             return False
         if not self.environment.python.exists():  # a link to a Python that was removed
             return False
-        keys = {build.package: build.key for build in self._builds(self.extras)}
+        keys = self._keys(self.extras, self._builds(self.extras))
         return self.extras <= {*stamp.extras} and keys.items() <= stamp.wheels.items()
 
     def fingerprint(self) -> str:
@@ -124,6 +124,12 @@ class Installer:
         mpi = self._mpi(extras)
         return select_builds(extras, self.environment, mpi=mpi, toolchain=self.toolchain)
 
+    def _keys(self, extras: Set[str], selected: list[Build]) -> dict[str, str]:
+        keys = {build.package: build.key for build in selected}
+        if mpi := self._mpi(extras):  # one wheel may serve several
+            keys["mpi"] = mpi.name
+        return keys
+
     def _packages(self, extras: Set[str]) -> list[str]:
         packages = select(self._requirements, sorted(extras), without=builds.PACKAGES, gpu=self.gpu)
         if (mpi := self._mpi(extras)) and mpi.from_package:
@@ -168,7 +174,7 @@ class Installer:
                 target = f"{self.checkout}[{named}]"
                 self.logged.run([*pip_install, "--editable", target], log="pconv-hpc")
         self._check(extras)
-        keys = {build.package: build.key for build in selected}
+        keys = self._keys(extras, selected)
         self.environment.write_stamp(Stamp(self.fingerprint(), tuple(sorted(extras)), keys))
         say(f"{self.venv} is ready.")
 

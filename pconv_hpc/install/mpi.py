@@ -22,6 +22,8 @@ _FLAVOURS = {
     "intelmpi": re.compile(r"Intel\(R\) MPI Library (\d[\w.]*)"),
     "mpich": re.compile(r"MPICH version (\d[\w.]*)"),
 }
+# Where the loader finds libraries without being told.
+_SYSTEM_FOLDERS = (Path("/usr/bin"), Path("/bin"))
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,19 @@ class Mpi:
 
     @property
     def key(self) -> str:
-        """Return the part of a wheel's key that names this MPI."""
+        """Return the part of a wheel's key that names this MPI.
+
+        Open MPI's package and the one in /usr are exchangeable within a release series, such as
+        4.1: one wheel finds either. It remembers the folder of one that lies elsewhere.
+        """
+        is_system = self.flavour == "openmpi" and self.mpicxx.parent in _SYSTEM_FOLDERS
+        if self.from_package or is_system:
+            return f"openmpi{'.'.join(self.version.split('.')[:2])}"
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Return which MPI this is, exactly."""
         return f"{self.flavour}{self.version}"
 
 

