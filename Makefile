@@ -15,7 +15,7 @@ SHELL_FILES := $(wildcard .ci/* jobs/*.sh jobs/*.sbatch)
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: ## set up .venv; PROFILE=demo (default), test, train or erase
+install: ## set up .venv; PROFILE=demo (default), test, train, erase or full
 	$(BASE_PYTHON) tools/install.py --profile $(PROFILE)
 
 demo: ## photos to report.html on this machine: pack, train, interrupt, resume, erase

@@ -34,6 +34,7 @@ Run again after an interruption: finished parts are kept. When nothing changed, 
 profiles:
   train   pack and train
   erase   find objects with Mask R-CNN and inpaint them; no Horovod, no MPI
+  full    train and erase
   demo    train, and what `make demo` draws its photos from
   test    everything, and what tests and linters run
 

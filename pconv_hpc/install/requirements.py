@@ -11,6 +11,7 @@ from pconv_hpc.foundation.errors import UsageError
 PROFILES: dict[str, tuple[str, ...]] = {
     "train": ("core", "train"),
     "erase": ("core", "segment"),
+    "full": ("core", "train", "segment"),
     "demo": ("core", "train", "demo"),
     "test": ("core", "train", "segment", "demo", "test"),
 }
