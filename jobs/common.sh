@@ -15,17 +15,27 @@ cluster in jobs/sites/, to jobs/site.sh (docs/guide/cluster.md)"
 set +eu # site files and modules are written for interactive shells
 # shellcheck source=jobs/site.example.sh
 source "$site_file"
-load_environment || fail "load_environment in $site_file failed"
+if [[ -z ${PCONV_IMAGE:-} ]] || declare -F load_environment >/dev/null; then
+    load_environment || fail "load_environment in $site_file failed"
+fi
 set -eu
 
-python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "python on the PATH that load_environment made is missing or older than 3.11"
+export LAUNCHER="${LAUNCHER:-srun-pmix}"
+if [[ -n ${PCONV_IMAGE:-} ]]; then
+    [[ $LAUNCHER != mpirun ]] ||
+        fail "LAUNCHER=mpirun cannot start ranks in PCONV_IMAGE; use srun-pmix or gloo"
+    export PCONV_IMAGE
+    python=(bash "$jobs_dir/in_image.sh" python)
+else
+    python=(python)
+    python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "python on the PATH that load_environment made is missing or older than 3.11"
+fi
 export PYTHONUNBUFFERED=1
 # The package of this checkout comes first; where these files are a package's own, it is installed.
 if [[ -d ${jobs_dir%/jobs}/pconv_hpc ]]; then
     export PYTHONPATH="${jobs_dir%/jobs}${PYTHONPATH:+:$PYTHONPATH}"
 fi
-export LAUNCHER="${LAUNCHER:-srun-pmix}"
 # Since Slurm 22.05 srun no longer takes over the job's --cpus-per-task.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}" OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
 # Shared file systems may lack locks; every file here is written under another name, then renamed.
@@ -33,9 +43,14 @@ export HDF5_USE_FILE_LOCKING=FALSE
 # Ranks that wait for a lost one end after this time, so that the job does.
 export HOROVOD_STALL_SHUTDOWN_TIME_SECONDS="${HOROVOD_STALL_SHUTDOWN_TIME_SECONDS:-900}"
 
-# run_job KIND ARGUMENT…: hands this process over, so that Slurm's signals reach the program.
+# run_module MODULE ARGUMENT…: hands this process over, so that Slurm's signals reach the program.
+run_module() {
+    exec "${python[@]}" -m "$@"
+}
+
+# run_job SCRIPT KIND ARGUMENT…
 run_job() {
     export PCONV_JOB_SCRIPT="$jobs_dir/$1"
     shift
-    exec python -m pconv_hpc.jobs.requeue.run_job "$@"
+    run_module pconv_hpc.jobs.requeue.run_job "$@"
 }

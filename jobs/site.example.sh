@@ -15,6 +15,9 @@ export LAUNCHER=srun-pmix
 # A folder on each node's own disk: shards are copied there if they fit. Unset: read in place.
 # export PCONV_STAGE_DIR="${TMPDIR:-/tmp}/pconv_stage"
 
+# An Apptainer image that jobs run in (docs/guide/install.md); load_environment may then go.
+# export PCONV_IMAGE="$HOME/pconv_hpc.sif"
+
 # Called in the job: after it `python` is the one of the environment that tools/install.py made.
 load_environment() {
     module purge
