@@ -10,10 +10,10 @@ WITH_VENV := PATH="$(VENV)/bin:$$PATH"
 SHELL_FILES := $(wildcard .ci/* jobs/*.sh jobs/*.sbatch)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint bench clean
+.PHONY: help install demo test test-bare soak lint bench clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## set up .venv; PROFILE=demo (default), test, train, erase or full
 	$(BASE_PYTHON) tools/install.py --profile $(PROFILE)
@@ -25,6 +25,9 @@ demo: ## photos to report.html on this machine: pack, train, interrupt, resume, 
 test: ## run every test; PYTEST_ARGS="-k shards" runs some
 	$(BASE_PYTHON) tools/install.py --profile test
 	$(WITH_VENV) $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+
+test-bare: ## in a bare Debian 12: the image's recipe, then `make demo`; needs root and debootstrap, takes an hour
+	$(BASE_PYTHON) -m tests.integration.bare.run $(BARE_ARGS)
 
 soak: ## every fault many times over, for hours; interrupted, it continues; SHARE=0.1 does a tenth, SOAK_ARGS=--help tells more
 	$(BASE_PYTHON) tools/install.py --profile test
