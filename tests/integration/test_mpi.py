@@ -43,6 +43,12 @@ def test_a_single_process_never_loads_mpi() -> None:
 
 
 @pytest.mark.mpi
+def test_ranks_start_where_there_is_no_ssh(tmp_path: Path) -> None:
+    result = run_python("print('here')", num_ranks=2, PATH=str(tmp_path))
+    assert (result.returncode, result.stdout) == (0, "here\nhere\n"), result.stderr
+
+
+@pytest.mark.mpi
 def test_collectives(tmp_path: Path) -> None:
     code = """
 import os
