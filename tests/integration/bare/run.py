@@ -103,7 +103,13 @@ def main() -> None:
         debian = base.copy_to(folder / part)
         for given in arguments.give:
             debian.put(given.absolute(), str(given.absolute()))
-        compiled = _PARTS[part](debian, arguments)
+        try:
+            compiled = _PARTS[part](debian, arguments)
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(
+                f"error: {part} ended with status {error.returncode}, see above; its "
+                f"system is in {debian.root}"
+            ) from error
         subprocess.run(
             ["cp", "--recursive", "--no-clobber", f"{compiled}/.", arguments.wheels], check=True
         )
