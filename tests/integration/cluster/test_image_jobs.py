@@ -1,9 +1,11 @@
 """Jobs in an image, on the real Slurm, with a stand-in for Apptainer."""
 
+import shlex
 import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pconv_hpc.shards.shard_file import ShardReader
 from pconv_hpc.training.checkpoint_files import list_checkpoints
@@ -13,8 +15,10 @@ from tests.integration.cluster.training_jobs import (
     assert_same_weights,
     uninterrupted,
 )
+from tests.support.assets.shape_photos import CLASSES, ShapePhotos
 from tests.support.fake_apptainer import FakeApptainer
-from tests.support.paths import REPOSITORY
+from tests.support.inpainting_files import save_tiny_weights
+from tests.support.paths import ASSETS, REPOSITORY
 from tests.support.photo_folders import write_photos
 
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
@@ -22,8 +26,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
 # Outside the image there is no Python with packages: all that the jobs run must be inside it.
 _SITE = """\
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-PCONV_IMAGE='{apptainer.image}'
-PATH='{apptainer.bin}':/usr/bin:/bin
+export PCONV_IMAGE='{apptainer.image}'
+load_environment() {{ PATH='{apptainer.bin}':/usr/bin:/bin; }}
 """
 
 
@@ -84,3 +88,28 @@ def test_a_training_submits_its_successor_from_the_image(
     slurm_cluster.wait(int(log.partition("submitted job ")[2].split()[0]), "COMPLETED")
     assert_same_weights(folder.run(), uninterrupted())
     assert len(apptainer.calls) == 2 * (1 + 2)
+
+
+def test_erasing_is_submitted_from_the_image_and_runs_in_it(
+    slurm_cluster: SlurmClient, apptainer: FakeApptainer, site: Path, tmp_path: Path
+) -> None:
+    supply = ShapePhotos(seed=11, held_out=True, size=112)
+    (tmp_path / "photos").mkdir()
+    for index in range(4):
+        Image.fromarray(supply[index].image).save(tmp_path / "photos" / f"{index}.png")
+    save_tiny_weights(tmp_path / "w.h5")
+    network = ("--config", ASSETS / "small_mask_rcnn.py")
+    network += ("--checkpoint", ASSETS / "small_mask_rcnn.pth", "--device", "cpu")
+    command = ("python", "-m", "pconv_hpc", "erase", "photos", "out", "--weights", "w.h5")
+    command += ("--classes", ",".join(CLASSES), "--tasks", "2", "--sbatch", "gres=none")
+    command += ("--sbatch", "cpus-per-task=1", "--mem", "4G")
+
+    path = f"{apptainer.bin}:{slurm_cluster.environment['PATH']}"
+    slurm_cluster.environment |= {"PCONV_SITE": str(site), "PATH": path}
+    words = shlex.join(map(str, (*command, *network)))
+    script = f"source {site} && exec bash {REPOSITORY}/jobs/in_image.sh {words}"
+    told = slurm_cluster.run("bash", "-c", script, cwd=tmp_path)
+    slurm_cluster.wait(int(told.rpartition("submitted   job ")[2]), "COMPLETED")
+
+    assert len(list((tmp_path / "out" / "erased").rglob("*.png"))) == 4
+    assert len(apptainer.calls) == 1 + 2
