@@ -1,4 +1,4 @@
-"""Reads Apptainer's definition files, so that what is tested is what ships."""
+"""Reads Apptainer's definition files and README.md, so that what is tested is what ships."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,14 @@ from tests.support.paths import REPOSITORY
 
 RECIPES_DIR = REPOSITORY / "deploy" / "apptainer"
 CPU_RECIPE = RECIPES_DIR / "pconv_hpc-cpu.def"
+_PACKAGES = re.compile(r"^apt-get install (.+?)(?: *#.*)?$", re.MULTILINE)
 _VARIABLE = re.compile(r"\{\{ *(\w+) *\}\}")
+
+
+def readme_packages() -> list[str]:
+    """Return the Debian packages that README.md says ``make demo`` needs."""
+    (packages,) = _PACKAGES.findall((REPOSITORY / "README.md").read_text())
+    return packages.split()
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,14 @@ PyPI and PyTorch's index. What the wheel cache has is not compiled again, and go
 """
 
 import argparse
-import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
 from tests.integration.bare.bare_debian import BareDebian
-from tests.support.apptainer_recipes import CPU_RECIPE, Recipe
+from tests.support.apptainer_recipes import CPU_RECIPE, Recipe, readme_packages
 from tests.support.paths import REPOSITORY
-
-_PACKAGES = re.compile(r"^apt-get install (.+?)(?: *#.*)?$", re.MULTILINE)
-
-
-def readme_packages() -> str:
-    """Return the Debian packages that README.md says ``make demo`` needs."""
-    (packages,) = _PACKAGES.findall((REPOSITORY / "README.md").read_text())
-    return packages
 
 
 def run_recipe(debian: BareDebian, arguments: argparse.Namespace) -> Path:
@@ -58,7 +49,7 @@ def run_demo(debian: BareDebian, arguments: argparse.Namespace) -> Path:
     debian.run(
         "export DEBIAN_FRONTEND=noninteractive\n"
         "apt-get update\n"
-        f"apt-get install --yes --no-install-recommends {readme_packages()}\n"
+        f"apt-get install --yes --no-install-recommends {' '.join(readme_packages())}\n"
         "cd /root/pconv_hpc\n"
         "make demo\n"
         "test -s demo/report.html\n",
@@ -67,6 +58,7 @@ def run_demo(debian: BareDebian, arguments: argparse.Namespace) -> Path:
     return debian.root / wheels.lstrip("/")
 
 
+_MARKER = "made_by_test_bare"
 _PARTS = {"recipe": run_recipe, "demo": run_demo}
 
 
@@ -92,6 +84,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="do not remove the systems at the end")
     arguments = parser.parse_args()
     folder = arguments.folder.absolute()
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
+        raise SystemExit(f"error: {folder} holds something else; name an empty folder: --folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARKER).touch()
     base = BareDebian(folder / "base")
     if not (folder / "base.made").exists():
         shutil.rmtree(base.root, ignore_errors=True)
@@ -110,6 +106,7 @@ def main() -> None:
                 f"error: {part} ended with status {error.returncode}, see above; its "
                 f"system is in {debian.root}"
             ) from error
+        arguments.wheels.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["cp", "--recursive", "--no-clobber", f"{compiled}/.", arguments.wheels], check=True
         )

@@ -9,7 +9,7 @@ import pytest
 from pconv_hpc.install import system
 from pconv_hpc.install.requirements import PROFILES
 from pconv_hpc.install.smoke import CHECKS
-from tests.support.apptainer_recipes import CPU_RECIPE, RECIPES_DIR, Recipe
+from tests.support.apptainer_recipes import CPU_RECIPE, RECIPES_DIR, Recipe, readme_packages
 from tests.support.paths import REPOSITORY
 
 RECIPES = sorted(RECIPES_DIR.glob("*.def"))
@@ -93,3 +93,8 @@ def test_variables_are_filled_in_and_unknown_ones_refused(tmp_path: Path) -> Non
     unset.write_text("Bootstrap: docker\nFrom: debian:12\n\n%post\n    echo {{ colour }}\n")
     with pytest.raises(ValueError, match="colour is not among its %arguments"):
         Recipe.read(unset)
+
+
+def test_the_readme_names_what_a_bare_debian_lacks() -> None:
+    needs = (system.COMPILER, system.MAKE, system.HEADERS, system.VENV)
+    assert set(readme_packages()) == {"ca-certificates", *(need.debian for need in needs)}
