@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms
 
-from pconv_hpc.photos.decode import cmyk_to_rgb
-
 Color = Literal["gray", "rgb", "cmyk"]
 Alpha = Literal["none", "straight", "premultiplied", "ignored"]
 
@@ -32,7 +30,7 @@ def to_rgb(pixels: np.ndarray, color: Color, alpha: Alpha, icc_profile: bytes | 
     maximum = np.iinfo(pixels.dtype).max
     colorants = pixels[..., : NUM_COLORANTS[color]]
     if color == "cmyk":
-        image = Image.fromarray(_to_8_bits(colorants), "CMYK")
+        image = Image.fromarray(to_8_bits(colorants), "CMYK")
         image.info["icc_profile"] = icc_profile
         rgb = np.asarray(cmyk_to_rgb(image)).astype(np.float32) / 255
     else:
@@ -97,7 +95,21 @@ def _without_white(rgb: np.ndarray, opacity: np.ndarray, alpha: Alpha) -> np.nda
     return np.divide(own, opacity, out=rgb.copy(), where=opacity > 0)
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
+def cmyk_to_rgb(image: Image.Image) -> Image.Image:
+    """Convert CMYK to sRGB through the image's own profile, or plainly if that is missing."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        with contextlib.suppress(Exception):  # a broken profile: convert without it
+            inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, inks, srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
+
+
+def to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Return uint8 for uint8 or uint16, rounded."""
     if values.dtype == np.uint16:
         values = (values.astype(np.uint32) * 255 + 32767) // 65535
     return np.ascontiguousarray(values, dtype=np.uint8)

@@ -16,17 +16,30 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from pconv_hpc.foundation.errors import PconvError, UsageError
-from pconv_hpc.photos import jpeg_segments, png_chunks
+from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.photos import jpeg_segments, png_chunks, tiff_image
+from pconv_hpc.photos.color import cmyk_to_rgb
+from pconv_hpc.photos.image_error import ImageError as ImageError
 
 DEFAULT_MAX_PIXELS = 200_000_000
 
 Image.init()  # Image.open with a list of formats does not load their plugins by itself
 
 # No EPS (Pillow would start Ghostscript), no PSD, no icons and no scientific containers.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    tiff_image.FORMAT,
+    "TIFF",
+    "BMP",
+    "GIF",
+    "PPM",
+    "JPEG2000",
+    "AVIF",
+)
 
 # Alpha is flattened over white: it is the page that cut-outs are made for, so their soft edges
 # fade into what their makers saw, and photos with plain white surroundings exist.
@@ -48,10 +61,6 @@ _header_lock = threading.Lock()
 
 # Damaged metadata of one photo in a million is no news; what matters is raised as an error.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-class ImageError(UsageError):
-    """A file cannot be decoded to a photo; the message gives the reason, the same every time."""
 
 
 def decode_rgb(source: bytes | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
@@ -144,6 +153,9 @@ def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
             image = Image.open(stream, formats=FORMATS)
         except Image.DecompressionBombError as error:  # more than twice the limit
             raise ImageError(f"more than {max_pixels} pixels, the limit") from error
+        except UnidentifiedImageError as error:
+            reason = tiff_image.why_no_photo(stream) or "not an image in a supported format"
+            raise ImageError(reason) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > max_pixels:
@@ -164,8 +176,6 @@ def _without_metadata(stream: IO[bytes]) -> IO[bytes]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image in a supported format"
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error)) or type(error).__name__
     return f"damaged or unsupported image ({' '.join(text.split())})"
 
@@ -180,7 +190,7 @@ def _to_upright_rgb(image: Image.Image) -> Image.Image:
 def exif_orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 (upright) where the metadata is absent or broken.
 
-    TIFF images are turned by Pillow as they load, and have the tag removed.
+    TIFF images that Pillow reads itself are turned as they load, and have the tag removed.
     """
     try:
         orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
@@ -210,16 +220,3 @@ def _from_gray16(image: Image.Image) -> Image.Image:
         raise ImageError("32-bit pixels; expected 8 or 16 bits per channel")
     gray = (values.astype(np.uint32) * 255 + 32767) // 65535  # rounded; Pillow would clip at 255
     return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
-
-
-def cmyk_to_rgb(image: Image.Image) -> Image.Image:
-    """Convert CMYK to sRGB through the image's own profile, or plainly if that is missing."""
-    profile = image.info.get("icc_profile")
-    if profile:
-        with contextlib.suppress(Exception):  # a broken profile: convert without it
-            inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, inks, srgb, outputMode="RGB")
-            if converted is not None:
-                return converted
-    return image.convert("RGB")

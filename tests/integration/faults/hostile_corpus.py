@@ -89,6 +89,11 @@ def _good_photos() -> dict[str, bytes]:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     tiff16 = io.BytesIO()
     tifffile.imwrite(tiff16, photo.astype(np.uint16) * 257, photometric="rgb")
+    gray_alpha = io.BytesIO()
+    tifffile.imwrite(
+        gray_alpha, photo[..., :2].astype(np.uint16) * 257, photometric="minisblack",
+        extrasamples=["unassalpha"],
+    )  # fmt: skip
     files = {
         "plain.jpg": encoded(photo, "JPEG"),
         "one_pixel.png": encoded(photo[:1, :1], "PNG"),
@@ -96,6 +101,9 @@ def _good_photos() -> dict[str, bytes]:
         "thin.jpg": encoded(np.zeros((1, 30_000, 3), np.uint8), "JPEG"),
         "gray16.png": encoded(photo[..., 1].astype(np.uint16) * 257, "PNG"),
         "rgb16.tif": tiff16.getvalue(),
+        "big.tif": encoded(photo, "TIFF", big_tiff=True),
+        "jpeg.tif": encoded(photo, "TIFF", compression="jpeg"),
+        "gray16_alpha.tif": gray_alpha.getvalue(),
         "cmyk.jpg": encoded(image.convert("CMYK"), "JPEG"),
         "palette.png": encoded(palette, "PNG", transparency=3),
         "lossy.webp": encoded(photo, "WEBP"),
