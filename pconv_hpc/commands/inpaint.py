@@ -34,6 +34,9 @@ _EXAMPLES = """\
   # a folder with all its subfolders, with a network of your own
   pconv-hpc inpaint photos/ masks/ erased/ --weights runs/imagenet_256
 
+  # erase the labels 3 and 7 of label maps
+  pconv-hpc inpaint photos/ labels/ erased/ --mask-values 3,7
+
   # only show which mask belongs to which photo
   pconv-hpc inpaint photos/ masks/ erased/ --dry-run
 """
@@ -67,10 +70,27 @@ def _parse() -> argparse.Namespace:
         type=Path,
         help="folder for the results; for one photo, also a file name with the photo's suffix",
     )
+    parser.add_argument(
+        "--mask-values",
+        type=_labels,
+        metavar="N,N,...",
+        help="masks are label maps (PNG, TIFF, GIF, BMP): erase these of their values, which are "
+        "numbers, or colours as #RRGGBB",
+    )
     add_setting_options(parser, InpaintSettings)
     add_setting_options(parser, Resources, stage="inpaint")
     add_stage_options(parser, dry_run="only show which mask belongs to which photo")
     return parser.parse_args()
+
+
+def _labels(text: str) -> frozenset[int]:
+    try:
+        values = {int(w[1:], 16) if w.startswith("#") else int(w) for w in text.split(",")}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected such as 3,7 or #400000") from error
+    if not all(0 <= value < 1 << 24 for value in values):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected labels from 0 to 16777215")
+    return frozenset(values)
 
 
 def _describe(pairing: Pairing) -> None:
@@ -115,6 +135,7 @@ def _erase(arguments: argparse.Namespace, settings: EraseSettings, pairing: Pair
             num_threads=resources.threads,
             overwrite=arguments.overwrite,
             max_pixels=resources.max_pixels,
+            mask_values=arguments.mask_values,
             should_stop=lambda: stop.is_set,
             on_begin=lambda job: ledger.begin(ledger.name(job.photo)),
         )

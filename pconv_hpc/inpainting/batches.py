@@ -1,6 +1,6 @@
 """Many photos through the network that fills holes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +25,15 @@ def erase_all(
     num_threads: int = 4,
     overwrite: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    mask_values: Collection[int] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     on_begin: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[Result]:
     """Erase what the masks mark, and yield a result for each photo as it is finished.
 
     At most ``num_threads`` photos are in memory at once. Outputs appear whole or not at all.
-    Reading, failures and stopping are those of ``run_batches``.
+    Reading, failures and stopping are those of ``run_batches``. ``mask_values`` are the labels to
+    erase of label maps.
 
     Raises:
         PconvError: the network itself cannot be used.
@@ -39,7 +41,7 @@ def erase_all(
     """
     return run_batches(
         jobs,
-        _Erasing(inpainter, overwrite=overwrite, max_pixels=max_pixels),
+        _Erasing(inpainter, overwrite=overwrite, max_pixels=max_pixels, mask_values=mask_values),
         num_threads=num_threads,
         max_begun=num_threads,
         should_stop=should_stop,
@@ -60,15 +62,23 @@ class _Work:
 class _Erasing(BatchWork[Job, _Work, list[np.ndarray], Result]):
     """Reads a photo and its mask, pastes what the network predicts, and writes the photo."""
 
-    def __init__(self, inpainter: Inpainter, *, overwrite: bool, max_pixels: int) -> None:
+    def __init__(
+        self,
+        inpainter: Inpainter,
+        *,
+        overwrite: bool,
+        max_pixels: int,
+        mask_values: Collection[int] | None,
+    ) -> None:
         self._inpainter = inpainter
         self._overwrite, self._max_pixels = overwrite, max_pixels
+        self._mask_values = mask_values
 
     def open(self, task: Job) -> _Work | Done[Result]:
         if not self._overwrite and task.output.exists():
             return Done(Result(task, "skipped"))
         photo = read_photo(task.photo, max_pixels=self._max_pixels)
-        mask = read_mask(task.mask, max_pixels=self._max_pixels)
+        mask = read_mask(task.mask, max_pixels=self._max_pixels, values=self._mask_values)
         try:
             check_mask(photo, mask.hole)
         except PconvError as error:

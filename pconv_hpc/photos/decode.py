@@ -183,7 +183,7 @@ def _reason(error: Exception) -> str:
 def _to_upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
     turn = _UPRIGHT.get(exif_orientation(image))
-    rgb = _to_rgb(image)
+    rgb = rgb_image(image)
     return rgb if turn is None else rgb.transpose(turn)
 
 
@@ -199,7 +199,8 @@ def exif_orientation(image: Image.Image) -> int:
     return orientation if 1 <= orientation <= 8 else 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def rgb_image(image: Image.Image) -> Image.Image:
+    """Return an open image as 8-bit RGB in stored orientation, alpha flattened over white."""
     if image.mode.startswith("I"):
         return _from_gray16(image)
     if image.mode == "F":

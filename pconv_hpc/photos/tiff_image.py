@@ -139,6 +139,11 @@ class TiffImage(ImageFile.ImageFile):
                 self.im = _as_8_bits(pixels, photo, self.info.get("icc_profile")).im
         return super().load()
 
+    def stored_pixels(self) -> np.ndarray:
+        """Return the pixels (H, W, C) as they are stored, with all their bits."""
+        photo, pixels = self._read(decode=True)
+        return np.atleast_3d(np.asarray(self)) if photo.is_lossy else pixels
+
     def _read(self, *, decode: bool) -> tuple[TiffPhoto, np.ndarray]:
         """Return the photo, and its pixels if they are wanted and stored without loss."""
         assert self.fp is not None

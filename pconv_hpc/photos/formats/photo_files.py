@@ -1,22 +1,20 @@
 """Photos and masks from files for editing, and edited photos back to files of the same kind."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from pconv_hpc.foundation.atomic import write_bytes
 from pconv_hpc.photos.decode import (
     DEFAULT_MAX_PIXELS,
     ImageError,
-    decode_rgb,
     exif_orientation,
     open_image,
 )
 from pconv_hpc.photos.formats import jpeg, png, tiff, webp
-from pconv_hpc.photos.mask_values import KEPT
+from pconv_hpc.photos.formats.mask_marks import marks, stored_values
 from pconv_hpc.photos.photo import Photo, upright_view
 
 # The suffix only says which files of a folder are looked at.
@@ -34,11 +32,6 @@ _READERS = {
 _ENCODERS = {"JPEG": jpeg.encode, "PNG": png.encode, "TIFF": tiff.encode, "WEBP": webp.encode}
 _MAX_BYTES_PER_PIXEL = 16  # twice what RGBA of 16 bits takes uncompressed
 _MAX_METADATA_BYTES = 256 << 20
-_WHITE = 128
-# How exactly what is kept has its gray. The soft edge of a mask passes that gray, too, but as a
-# line that is thinner than the square which an area must hold.
-_TOLERANCE = 4
-_SQUARE = np.ones((5, 5), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -77,38 +70,32 @@ def write_photo(photo: Photo, path: Path) -> None:
     write_bytes(path, _ENCODERS[photo.format](photo))
 
 
-def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
+def read_mask(
+    path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS, values: Collection[int] | None = None
+) -> Mask:
     """Read a mask file, white = erase, in any format that photos are decoded from, upright.
 
     At least half of full brightness in the brightest channel counts as white, so pure red does too;
-    what is transparent counts as black. Areas of a quarter of full brightness (60 to 68 of 255) are
-    kept and no source of texture; other gray, as of soft edges, counts as black.
+    what is transparent counts as black. One dark colour painted on transparency counts as white.
+    Areas of a quarter of full brightness (60 to 68 of 255) are kept and no source of texture; other
+    gray, as of soft edges, counts as black.
+
+    Args:
+        path: the file.
+        max_pixels: larger ones are refused before they are decoded.
+        values: of a label map, those to erase; see ``stored_values``.
 
     Raises:
-        ImageError: it is unreadable, or has marks of which none is white.
+        ImageError: it is unreadable, or has marks that would be lost because they are not white.
     """
-    rgb = _rgb_over_black(path, max_pixels)
-    if rgb is None:
-        rgb = decode_rgb(path, max_pixels=max_pixels)
-    brightness = np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
-    brightest = int(brightness.max())
-    if 0 < brightest < _WHITE:
-        raise ImageError(
-            f"{path}: the brightest pixel of this mask is {brightest} of 255; expected white "
-            "where to erase and black elsewhere"
-        )
-    hole = np.asarray(brightness >= _WHITE)
-    gray = np.abs(brightness.astype(np.int16) - KEPT) <= _TOLERANCE
-    kept = cv2.morphologyEx(gray.astype(np.uint8), cv2.MORPH_OPEN, _SQUARE) > 0
-    return Mask(hole, kept if kept.any() else None)
-
-
-def _rgb_over_black(path: Path, max_pixels: int) -> np.ndarray | None:
-    """Return an 8-bit image with transparency as upright RGB; ``None`` for others."""
     with open_image(path, max_pixels) as image:
-        if not image.has_transparency_data or image.mode.startswith("I"):
-            return None
-        shown = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        shown.alpha_composite(image.convert("RGBA"))
+        image.load()
+        if values is None:
+            hole, kept = marks(image)
+        else:
+            hole = np.isin(stored_values(image), list(values))
+            kept = np.zeros_like(hole)
         # only now: Pillow turns a TIFF while it loads, and then says it is upright
-        return upright_view(np.asarray(shown)[..., :3], exif_orientation(image))
+        orientation = exif_orientation(image)
+    hole, kept = (np.ascontiguousarray(upright_view(a, orientation)) for a in (hole, kept))
+    return Mask(hole, kept if kept.any() else None)

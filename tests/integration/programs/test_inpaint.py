@@ -88,6 +88,32 @@ def test_only_the_photos_of_a_list(tmp_path: Path, weights: Path, inpaint: Inpai
     assert "leads out of" in refused.stderr
 
 
+def test_labels_of_label_maps(tmp_path: Path, weights: Path, inpaint: Inpaint) -> None:
+    photos, masks, out = make_folder(tmp_path, 1)
+    with Image.open(photos / "0.png") as image:
+        labels = Image.fromarray(np.zeros((image.height, image.width), np.uint8), "P")
+        before = np.asarray(image)
+    labels.putpalette([0, 0, 0, 192, 0, 0, 64, 0, 0])
+    labels.paste(1, (4, 4, 12, 12))
+    labels.paste(2, (20, 20, 30, 30))
+    labels.save(masks / "0.png")
+    arguments = (photos, masks, out, "--weights", weights, "--detail", "none")
+
+    refused = inpaint(*arguments)
+    assert refused.code == 1
+    assert "2 (100 pixels)" in refused.stderr
+
+    assert inpaint(*arguments, "--mask-values", "2,#000009").code == 0
+    with Image.open(out / "0.png") as image:
+        changed = (np.asarray(image) != before).any(axis=2)
+    assert changed[20:30, 20:30].any()
+    changed[20:30, 20:30] = False
+    assert not changed.any()
+
+    for words in ("x", "1,", "-1", "#1000000"):
+        assert inpaint(*arguments, f"--mask-values={words}").code == 2
+
+
 def test_a_ledger_tells_what_became_of_each_photo(
     tmp_path: Path, weights: Path, inpaint: Inpaint
 ) -> None:

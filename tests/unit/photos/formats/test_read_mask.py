@@ -33,7 +33,6 @@ def test_areas_of_gray_are_kept_and_soft_edges_are_not(tmp_path: Path) -> None:
     gray = np.zeros((60, 80), np.uint8)
     gray[10:30, 10:30] = 64
     gray[15:40, 25:50] = 255
-    gray[40:50, 60:70] = 100  # neither
     Image.fromarray(gray).save(path)
     mask = read_mask(path)
     assert mask.kept is not None
@@ -65,6 +64,10 @@ def test_marks_of_any_full_colour_count(tmp_path: Path, color: str, mode: str) -
     assert np.argwhere(read_mask(path).hole).tolist() == [[1, 2]]
     mask.paste((0, 0, 100), (2, 1, 3, 2))
     mask.save(path)
+    if mode == "RGBA":  # on transparency
+        assert np.argwhere(read_mask(path).hole).tolist() == [[1, 2]]
+        mask.putpixel((0, 0), (0, 0, 0, 255))
+        mask.save(path)
     with pytest.raises(ImageError, match="brightest pixel of this mask is 100 of 255"):
         read_mask(path)
 
