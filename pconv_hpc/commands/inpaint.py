@@ -25,6 +25,7 @@ from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.stage import add_stage_options, stage_settings
+from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.segmentation.photo_places import read_list
 
 _EXAMPLES = """\
@@ -94,6 +95,9 @@ def _labels(text: str) -> frozenset[int]:
 
 
 def _describe(pairing: Pairing) -> None:
+    for folder, others in pairing.passed_over.items():
+        if others:
+            print(f"{folder}: left out: {list_kinds(others)}", file=sys.stderr)
     for what, paths in (
         ("photos have no mask and are left alone", pairing.without_mask),
         ("masks belong to no photo", pairing.without_photo),

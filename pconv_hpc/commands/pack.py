@@ -129,8 +129,7 @@ def main() -> None:
 
 
 def _describe(source: PhotoSource, plan: PackPlan, out: Path, num_ranks: int) -> None:
-    ignored = ", ".join(f"{count:,} {reason}" for reason, count in sorted(source.ignored.items()))
-    print(f"{source.name}: {len(source.keys):,} photos; left out: {ignored or 'nothing'}")
+    print(f"{source.name}: {len(source.keys):,} photos")
     shard_bytes = plan.images_per_shard * plan.image_bytes
     print(
         f"packing {len(plan.photos):,} of them at {plan.options.image_size} x "

@@ -11,6 +11,7 @@ place; pconv-hpc harvest --from-instances collects silhouettes from what was fou
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.stage import add_stage_options, stage_settings
+from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation.choices import Choices, read_choices, refuse_unknown
 from pconv_hpc.segmentation.photo_places import PlacesList, find_photos, is_source, read_list
@@ -104,7 +106,10 @@ def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str])
         if table is not None:
             refuse_unknown(table, chosen.difference(images), folder)
     else:
-        folder, images = find_photos(arguments.images, arguments.out)
+        others = Counter[str]()
+        folder, images = find_photos(arguments.images, arguments.out, others)
+        if others:
+            print(f"{arguments.images}: left out: {list_kinds(others)}", file=sys.stderr)
         unknown = chosen - set(images)
         if arguments.images.is_file():  # the table may be one for the whole folder
             unknown = {image for image in unknown if not (folder / image).is_file()}

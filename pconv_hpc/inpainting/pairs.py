@@ -1,9 +1,9 @@
 """Which mask belongs to which photo, and where the result goes: by relative paths and names."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pconv_hpc.foundation.errors import UsageError
@@ -24,11 +24,13 @@ class Pairing:
         jobs: one for each photo that has a mask, in the order of their paths.
         without_mask: photos that have none.
         without_photo: masks that belong to no photo.
+        passed_over: for a folder, how many files in it are neither, by kind.
     """
 
     jobs: list[Job]
     without_mask: list[Path]
     without_photo: list[Path]
+    passed_over: dict[Path, Counter[str]] = field(default_factory=dict)
 
 
 def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None = None) -> Pairing:
@@ -64,8 +66,10 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
 def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | None) -> Pairing:
     if only is not None:
         return _pair_list(images, masks, out, only)
-    photos = _files(images, out, PHOTO_SUFFIXES)
-    mask_files = _files(masks, out, READ_SUFFIXES)
+    passed_over = {images: Counter[str](), masks: Counter[str]()}
+    photos = [Path(p) for p in visible_files(images, out, PHOTO_SUFFIXES, passed_over[images])]
+    passed_over[masks].clear()  # they may be one folder
+    mask_files = [Path(p) for p in visible_files(masks, out, READ_SUFFIXES, passed_over[masks])]
     if _same(images, masks):  # together in one folder: only the ending tells them apart
         photos = [path for path in photos if not path.stem.endswith(_MASK_ENDING)]
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
@@ -85,7 +89,7 @@ def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | No
             "a/photo.jpg"
         )
     without_photo = [masks / path for path in mask_files if path not in used]
-    return Pairing(jobs, without_mask, without_photo)
+    return Pairing(jobs, without_mask, without_photo, passed_over)
 
 
 def _pair_list(images: Path, masks: Path, out: Path, only: Sequence[str]) -> Pairing:
@@ -141,11 +145,6 @@ def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
         if found:
             return found[0]
     return None
-
-
-def _files(folder: Path, left_out: Path, suffixes: Sequence[str]) -> list[Path]:
-    paths = map(Path, visible_files(folder, left_out))
-    return [path for path in paths if path.suffix.lower() in suffixes]
 
 
 def _refuse_same(output: Path, *inputs: Path) -> None:

@@ -1,5 +1,6 @@
 """Which photos to segment, and where the results of each go."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
+from pconv_hpc.photos.sources.passed_over import no_photos
 from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.visible_files import visible_files
@@ -101,12 +103,15 @@ def is_source(images: Path) -> bool:
     return is_pack(images) or (images.suffix.lower() == ".tar" and images.is_file())
 
 
-def find_photos(images: Path, out: Path) -> tuple[Path, list[str]]:
+def find_photos(
+    images: Path, out: Path, passed_over: Counter[str] | None = None
+) -> tuple[Path, list[str]]:
     """Return the folder of the photos and their relative paths, sorted.
 
     Args:
         images: a photo, or a folder with all its subfolders; hidden files are left out.
         out: the folder of the results; photos in it are left out.
+        passed_over: is told how many other files there are, by kind.
 
     Raises:
         UsageError: there is none.
@@ -115,9 +120,10 @@ def find_photos(images: Path, out: Path) -> tuple[Path, list[str]]:
         return images.parent, [images.name]
     if not images.is_dir():
         raise UsageError(f"{images}: no such file or folder")
-    found = [name for name in visible_files(images, out) if name.lower().endswith(PHOTO_SUFFIXES)]
+    others = Counter[str]() if passed_over is None else passed_over
+    found = list(visible_files(images, out, PHOTO_SUFFIXES, others))
     if not found:
-        raise UsageError(f"{images}: no photos in it ({', '.join(PHOTO_SUFFIXES)})")
+        raise no_photos(images, others)
     return images, found
 
 

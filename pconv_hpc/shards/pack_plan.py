@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import PhotoSource
 from pconv_hpc.shards.shard_index import FORMAT_VERSION, MAX_IMAGE_SIZE
 
@@ -157,10 +158,10 @@ def plan_pack(source: PhotoSource, options: PackOptions, *, source_path: Path) -
         UsageError: the source holds no photo.
     """
     if not source.keys:
-        ignored = ", ".join(f"{count} {reason}" for reason, count in sorted(source.ignored.items()))
+        others = list_kinds(source.ignored) or "nothing"
         raise UsageError(
-            f"{source_path}: holds no photos (left out: {ignored or 'nothing'}); expected files "
-            "named *.jpg, *.JPEG, *.png, *.webp, *.tif …, or ImageNet's tar files"
+            f"{source_path}: holds no photos (left out: {others}); "
+            "expected files named *.jpg, *.JPEG, *.png, *.webp, *.tif …, or ImageNet's tar files"
         )
     num_photos = max(1, math.floor(options.fraction * len(source.keys) + 0.5))
     return PackPlan(

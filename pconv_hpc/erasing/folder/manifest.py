@@ -9,7 +9,8 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -155,6 +156,7 @@ def build_manifest(
     chunk_rows: int = CHUNK_ROWS,
     environment: Mapping[str, str] = os.environ,
     record: bool = True,
+    passed_over: Counter[str] | None = None,
 ) -> Manifest:
     """List the photos of a folder and cut the list into slices; do it once.
 
@@ -171,6 +173,7 @@ def build_manifest(
         chunk_rows: so many rows are in memory at once.
         environment: tells which Slurm job this process belongs to.
         record: whether resource options other than those recorded are for later tasks, too.
+        passed_over: where the photos are listed, is told how many other files there are, by kind.
 
     Raises:
         UsageError: there are no photos, the table of choices names others, or the manifest that is
@@ -184,7 +187,11 @@ def build_manifest(
     if num_slices < 1:
         raise UsageError(f"{num_slices} slices; expected at least 1")
     with writing_results(out):
-        _write_once(images, out, num_slices, settings, chunk_rows, environment)
+        _write_once(
+            lambda: _write(images, out, num_slices, settings, chunk_rows, passed_over),
+            out,
+            environment,
+        )
     manifest = read_manifest(out)
     require_same(manifest, images, num_slices, settings)
     if settings == manifest.settings:
@@ -205,14 +212,7 @@ def require_own_folder(out: Path, images: Path) -> None:
         raise UsageError(f"{out}: holds the photos; the results need a folder of their own")
 
 
-def _write_once(
-    images: Path,
-    out: Path,
-    num_slices: int,
-    settings: EraseSettings,
-    chunk_rows: int,
-    environment: Mapping[str, str],
-) -> None:
+def _write_once(write: Callable[[], None], out: Path, environment: Mapping[str, str]) -> None:
     """Write the manifest, or wait until another process has written it."""
     wait_s, told = 0.5, False
     while not (out / MANIFEST_NAME).exists():
@@ -229,13 +229,18 @@ def _write_once(
             if not (out / MANIFEST_NAME).exists():
                 remove_leftovers(out)
                 remove_unfinished([out / PHOTOS_NAME, out / MANIFEST_NAME])
-                _write(images, out, num_slices, settings, chunk_rows)
+                write()
 
 
 def _write(
-    images: Path, out: Path, num_slices: int, settings: EraseSettings, chunk_rows: int
+    images: Path,
+    out: Path,
+    num_slices: int,
+    settings: EraseSettings,
+    chunk_rows: int,
+    passed_over: Counter[str] | None,
 ) -> None:
-    photos = list_work(images, out, settings.segment.choices)
+    photos = list_work(images, out, settings.segment.choices, passed_over)
     with SortedRows(photos, out, chunk_rows=chunk_rows) as rows:
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":

@@ -1,8 +1,9 @@
 """A folder of photos from what a person typed to slices, and who works on them."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.manifest import (
@@ -14,6 +15,7 @@ from pconv_hpc.erasing.folder.manifest import (
 from pconv_hpc.erasing.folder.photo_listing import list_work
 from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.jobs.erase_array.array_jobs import DEFAULT_MAX_ARRAY_TASKS, compact_indices
+from pconv_hpc.photos.sources.passed_over import list_kinds
 
 # A task pays half a minute of imports and a place in the queue: not for a handful of photos.
 _PHOTOS_PER_TASK = 2000
@@ -35,6 +37,7 @@ class FolderPlan:
         num_slices: how many slices they are cut into.
         settings: what is done to each.
         to_do: the slices that are to be worked on now.
+        passed_over: how many files are no photos, by kind; nothing for a folder listed before.
     """
 
     images: Path
@@ -43,6 +46,7 @@ class FolderPlan:
     num_slices: int
     settings: EraseSettings
     to_do: Sequence[int]
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     def build(self) -> Manifest:
         """Write the manifest, or record in the one that is there what may change in it.
@@ -60,6 +64,7 @@ class FolderPlan:
         each = math.ceil(self.num_photos / self.num_slices)
         lines = [
             f"photos      {self.num_photos:,} in {self.images}",
+            *([f"left out    {list_kinds(self.passed_over)}"] if self.passed_over else []),
             f"results     {self.out}",
             f"slices      {self.num_slices}, about {each:,} photos each",
             f"to do       {compact_indices(self.to_do) or _NOTHING}",
@@ -92,7 +97,8 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
     """
     images, out = images.absolute(), out.absolute()
     require_own_folder(out, images)
-    num_photos = sum(1 for _ in list_work(images, out, settings.segment.choices))
+    others = Counter[str]()
+    num_photos = sum(1 for _ in list_work(images, out, settings.segment.choices, others))
     num_slices = num_tasks or default_num_tasks(num_photos)
     return FolderPlan(
         images=images,
@@ -101,6 +107,7 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         num_slices=num_slices,
         settings=settings,
         to_do=range(num_slices),
+        passed_over=others,
     )
 
 

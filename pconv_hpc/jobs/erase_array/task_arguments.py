@@ -2,6 +2,8 @@
 
 import argparse
 import itertools
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +13,7 @@ from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.options import cli
 from pconv_hpc.options.erase import add_erase_options, erase_settings, refuse_given
+from pconv_hpc.photos.sources.passed_over import list_kinds
 
 _USAGE = (
     "sbatch --array=0-63 jobs/erase_array.sbatch IMAGES OUT --classes person …, or "
@@ -67,14 +70,19 @@ def _build(
     )
     if num_slices is None:
         num_slices = recorded.num_slices if recorded else _count(environment)
-    return build_manifest(
+    others = Counter[str]()
+    manifest = build_manifest(
         images,
         out,
         num_slices=num_slices,
         settings=settings,
         environment=environment,
         record=False,  # a task of an older array would take back what somebody has changed since
+        passed_over=others,
     )
+    if others:
+        print(f"{images}: left out: {list_kinds(others)}", file=sys.stderr)
+    return manifest
 
 
 def parse_settings(

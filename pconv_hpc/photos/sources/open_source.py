@@ -1,5 +1,6 @@
 """Opening whatever a person names as the source of photos."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tqdm import tqdm
 from pconv_hpc.foundation.errors import Interrupted, UsageError
 from pconv_hpc.foundation.mpi import World
 from pconv_hpc.photos.sources.folder_source import FolderSource
+from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import PhotoSource
 from pconv_hpc.photos.sources.tar_source import Entry, TarSource, find_members
 
@@ -25,7 +27,8 @@ def open_source(
     """Open a folder of photos or a tar file. All ranks call this together.
 
     A folder is listed by rank 0 alone: a metadata server should not be asked once per rank. The
-    offset index of a tar file is kept in ``out_dir`` unless ``save_index`` is false.
+    offset index of a tar file is kept in ``out_dir`` unless ``save_index`` is false. Other files
+    are counted on standard error.
 
     Raises:
         UsageError: ``path`` is neither, or cannot be read.
@@ -33,9 +36,15 @@ def open_source(
     """
     path = Path(path)
     folder = world.broadcast(_list_folder(path) if world.is_first else None)
-    if folder is not None:
-        source: PhotoSource = folder
-        return source
+    source: PhotoSource = folder or _open_tar(path, Path(out_dir), world, save_index, should_stop)
+    if world.is_first and source.ignored:
+        print(f"{source.name}: left out: {list_kinds(source.ignored)}", file=sys.stderr)
+    return source
+
+
+def _open_tar(
+    path: Path, out_dir: Path, world: World, save_index: bool, should_stop: Callable[[], bool]
+) -> TarSource:
 
     def progress(inner: list[Entry]) -> Iterator[Entry]:
         for entry in tqdm(inner, "scanning tar files", disable=not world.is_first or not inner):
@@ -43,7 +52,7 @@ def open_source(
                 raise Interrupted("stopped while scanning; run the same command again")
             yield entry
 
-    cache = Path(out_dir) / TAR_INDEX_NAME
+    cache = out_dir / TAR_INDEX_NAME
     return TarSource(path, find_members(path, cache, world, save=save_index, progress=progress))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, ImageError, decode_rgb
 from pconv_hpc.photos.formats.photo_files import READ_SUFFIXES
+from pconv_hpc.photos.sources.passed_over import HIDDEN, kind_of
 
 _MAX_FILE_BYTES = 1 << 30  # of one photo that is decoded; read into memory whole
 _MAX_KEY_BYTES = 4096
@@ -116,5 +117,5 @@ def why_no_photo(key: str) -> str | None:
     """Return why a file of this name is not taken for a photo, or None if it is."""
     path = PurePosixPath(key)
     if any(part.startswith(".") for part in path.parts):  # ._photo.jpg is what macOS leaves behind
-        return "hidden"
-    return None if path.suffix.lower() in READ_SUFFIXES else "not named like an image"
+        return HIDDEN
+    return None if path.suffix.lower() in READ_SUFFIXES else kind_of(key)

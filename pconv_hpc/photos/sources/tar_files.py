@@ -17,22 +17,31 @@ from pconv_hpc.foundation.atomic import atomic_path
 from pconv_hpc.foundation.disk_space import writing, writing_results
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
+from pconv_hpc.photos.sources.passed_over import HIDDEN, kind_of
 from pconv_hpc.photos.sources.tar_members import regular_files, telling_damage
 
 # Fields of extended headers that describe the old content.
 _STALE_HEADERS = ("size", "path", "GNU.sparse.size", "GNU.sparse.realsize")
 
 
-def list_photos(path: Path) -> dict[str, int]:
+def list_photos(path: Path, passed_over: Counter[str]) -> dict[str, int]:
     """Return the photos in a tar file: name → size in bytes. Of equal names the last one counts.
 
-    Hidden files are left out.
+    Hidden files are left out. ``passed_over`` is told how many members are no photos, by kind.
 
     Raises:
         UsageError: it is damaged, compressed, or no tar file.
     """
+    photos = {}
     with _open(path) as tar:
-        return {key: member.size for key, member in _files(path, tar) if _is_photo(key)}
+        for key, member in _files(path, tar, passed_over):
+            if any(part.startswith(".") for part in key.split("/")):
+                passed_over[HIDDEN] += 1
+            elif key.lower().endswith(PHOTO_SUFFIXES):
+                photos[key] = member.size
+            else:
+                passed_over[kind_of(key)] += 1
+    return photos
 
 
 def unpack(path: Path, keys: Collection[str], folder: Path) -> None:
@@ -100,11 +109,6 @@ def _clean(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _is_photo(key: str) -> bool:
-    hidden = any(part.startswith(".") for part in key.split("/"))
-    return key.lower().endswith(PHOTO_SUFFIXES) and not hidden
-
-
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tarfile.TarFile]:
     with contextlib.ExitStack() as stack:
@@ -113,8 +117,11 @@ def _open(path: Path) -> Iterator[tarfile.TarFile]:
         yield tar
 
 
-def _files(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    return regular_files(path, tar, end=path.stat().st_size, ignored=Counter())
+def _files(
+    path: Path, tar: tarfile.TarFile, passed_over: Counter[str] | None = None
+) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    ignored = Counter[str]() if passed_over is None else passed_over
+    return regular_files(path, tar, end=path.stat().st_size, ignored=ignored)
 
 
 class _Content:

@@ -3,6 +3,7 @@
 import errno
 import io
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_only_photos_of_safe_names_are_listed(tmp_path: Path) -> None:
     special = [link("link.jpg", "/etc/passwd"), link("hard.jpg", "0001.jpg", tarfile.LNKTYPE)]
     special += [link("pipe.jpg", "", tarfile.FIFOTYPE), link("folder.jpg", "", tarfile.DIRTYPE)]
     path = write_tar(tmp_path / "a.tar", MEMBERS + hostile, *special)
-    assert list_photos(path) == {"0001.jpg": 3, "b/0002.PNG": 3, MEMBERS[4][0]: 4}
+    assert list_photos(path, Counter()) == {"0001.jpg": 3, "b/0002.PNG": 3, MEMBERS[4][0]: 4}
 
 
 def test_photos_are_unpacked_whole_and_once(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_damage_is_an_error_that_names_the_file(tmp_path: Path, damage: str) -> 
     else:
         path.unlink()
     with pytest.raises(UsageError, match=r"a\.tar: not a whole, uncompressed tar file"):
-        list_photos(path)
+        list_photos(path, Counter())
     files = {"a.jpg": Path(__file__)}
     with pytest.raises(UsageError, match=r"a\.tar"):
         write_anew(tmp_path / "out.tar", path, files)
