@@ -11,6 +11,13 @@ Color = Literal["gray", "rgb", "cmyk"]
 Alpha = Literal["none", "straight", "premultiplied", "ignored"]
 
 NUM_COLORANTS = {"gray": 1, "rgb": 3, "cmyk": 4}
+# What so many channels are in formats that say no more.
+LAYOUTS: dict[int, tuple[Color, Alpha]] = {
+    1: ("gray", "none"),
+    2: ("gray", "straight"),
+    3: ("rgb", "none"),
+    4: ("rgb", "straight"),
+}
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's "L"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.photos import jpeg_segments, png_chunks, tiff_image
+from pconv_hpc.photos import heif_image, jpeg_segments, jxl_image, png_chunks, tiff_image
 from pconv_hpc.photos.color import cmyk_to_rgb
 from pconv_hpc.photos.image_error import ImageError as ImageError
 
@@ -34,11 +34,13 @@ FORMATS = (
     "WEBP",
     tiff_image.FORMAT,
     "TIFF",
+    *heif_image.FORMATS,
+    "AVIF",
+    jxl_image.FORMAT,
+    "JPEG2000",
     "BMP",
     "GIF",
     "PPM",
-    "JPEG2000",
-    "AVIF",
 )
 
 # Alpha is flattened over white: it is the page that cut-outs are made for, so their soft edges
@@ -154,8 +156,7 @@ def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
         except Image.DecompressionBombError as error:  # more than twice the limit
             raise ImageError(f"more than {max_pixels} pixels, the limit") from error
         except UnidentifiedImageError as error:
-            reason = tiff_image.why_no_photo(stream) or "not an image in a supported format"
-            raise ImageError(reason) from error
+            raise ImageError(_why_unknown(stream)) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > max_pixels:
@@ -173,6 +174,15 @@ def _without_metadata(stream: IO[bytes]) -> IO[bytes]:
         return png_chunks.bare_png(stream)
     stream.seek(0)
     return stream
+
+
+def _why_unknown(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return (
+        heif_image.why_no_photo(stream.read(12))
+        or tiff_image.why_no_photo(stream)
+        or "not an image in a supported format"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,9 @@ import numpy as np
 
 from pconv_hpc.photos.color import NUM_COLORANTS, Alpha, Color, from_rgb, to_rgb
 
-Format = Literal["JPEG", "PNG", "TIFF", "WEBP"]
+Format = Literal[
+    "JPEG", "PNG", "TIFF", "WEBP", "HEIF", "AVIF", "JXL", "JPEG2000", "BMP", "GIF"
+]  # as Pillow calls them
 
 
 class Box(NamedTuple):

@@ -7,6 +7,7 @@ that are no photos, such as bilevel and palette ones.
 
 import io
 import itertools
+import logging
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -17,6 +18,9 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from pconv_hpc.photos.color import NUM_COLORANTS, Alpha, Color, cmyk_to_rgb, to_8_bits
 from pconv_hpc.photos.image_error import ImageError
 from pconv_hpc.photos.photo import upright_view
+
+# Damaged tags of one photo are no news; what matters is raised as an error.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 FORMAT = "TIFF_PHOTO"  # what Pillow calls this reader; its images are TIFF all the same
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -17,6 +17,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("foundation",),
     ("foundation/arrays",),
     ("cluster", "photos"),
+    ("photos/metadata",),
     ("photos/formats",),
     ("photos/sources",),
     ("masks",),

@@ -15,7 +15,6 @@ import numpy as np
 
 from pconv_hpc.photos.decode import ImageError, open_image
 from pconv_hpc.photos.formats.jpeg_blocks import check_blocks, with_new_blocks
-from pconv_hpc.photos.formats.xmp import XMP, without_thumbnails
 from pconv_hpc.photos.jpeg_segments import (
     APP0,
     APP1,
@@ -33,6 +32,7 @@ from pconv_hpc.photos.jpeg_segments import (
     read_segments,
     with_metadata,
 )
+from pconv_hpc.photos.metadata.xmp import XMP, without_thumbnails
 
 ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _ISO_VERSION_BYTES = 4  # all that the photo's own segment holds

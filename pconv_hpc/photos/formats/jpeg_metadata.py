@@ -11,10 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pconv_hpc.photos.formats.exif import without_thumbnail
 from pconv_hpc.photos.formats.gain_map import ISO_GAIN_MAP
-from pconv_hpc.photos.formats.iptc import without_preview
-from pconv_hpc.photos.formats.xmp import XMP, picture_kinds, without_pictures
 from pconv_hpc.photos.jpeg_segments import (
     APP0,
     APP1,
@@ -35,6 +32,9 @@ from pconv_hpc.photos.jpeg_segments import (
     metadata_of,
     read_segments,
 )
+from pconv_hpc.photos.metadata.exif import without_thumbnail
+from pconv_hpc.photos.metadata.iptc import without_preview
+from pconv_hpc.photos.metadata.xmp import XMP, picture_kinds, without_pictures
 
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _LONG_XMP_HEADER = struct.Struct(">32sII")  # MD5 of the whole in digits, its length, the offset

@@ -13,23 +13,54 @@ from pconv_hpc.photos.decode import (
     exif_orientation,
     open_image,
 )
-from pconv_hpc.photos.formats import jpeg, png, tiff, webp
+from pconv_hpc.photos.formats import (
+    avif,
+    bmp,
+    gif,
+    heif,
+    jpeg,
+    jpeg2000,
+    jpegxl,
+    png,
+    tiff,
+    webp,
+)
 from pconv_hpc.photos.formats.mask_marks import marks, stored_values
 from pconv_hpc.photos.photo import Photo, upright_view
 
-# The suffix only says which files of a folder are looked at.
-# What is edited and written back:
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp")
+# What is read and written; the suffix only says which files of a folder are looked at.
+PHOTO_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".hif",
+    ".avif", ".jxl", ".jp2", ".jpf", ".jpx", ".j2k", ".j2c", ".bmp", ".dib", ".gif",
+)  # fmt: skip
 # What is only looked at, such as masks and photos to be packed:
-READ_SUFFIXES = (*PHOTO_SUFFIXES, ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".avif")
+READ_SUFFIXES = (*PHOTO_SUFFIXES, ".ppm", ".pgm", ".pnm")
 
 _READERS = {
     "JPEG": jpeg.read,
     "PNG": png.read,
     "TIFF": tiff.read,
     "WEBP": webp.read,
+    "HEIF": heif.read,
+    "AVIF": avif.read,
+    "JXL": jpegxl.read,
+    "JPEG2000": jpeg2000.read,
+    "BMP": bmp.read,
+    "DIB": bmp.read,
+    "GIF": gif.read,
 }
-_ENCODERS = {"JPEG": jpeg.encode, "PNG": png.encode, "TIFF": tiff.encode, "WEBP": webp.encode}
+_ENCODERS = {
+    "JPEG": jpeg.encode,
+    "PNG": png.encode,
+    "TIFF": tiff.encode,
+    "WEBP": webp.encode,
+    "HEIF": heif.encode,
+    "AVIF": avif.encode,
+    "JXL": jpegxl.encode,
+    "JPEG2000": jpeg2000.encode,
+    "BMP": bmp.encode,
+    "GIF": gif.encode,
+}
 _MAX_BYTES_PER_PIXEL = 16  # twice what RGBA of 16 bits takes uncompressed
 _MAX_METADATA_BYTES = 256 << 20
 
@@ -49,7 +80,7 @@ class Mask:
 
 
 def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
-    """Read a JPEG, PNG, TIFF or WebP with all that is needed to write it back.
+    """Read a photo of any of these formats with all that is needed to write it back.
 
     Raises:
         ImageError: it is missing, damaged, too large, or of a kind that could not be written back

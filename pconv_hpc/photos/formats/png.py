@@ -13,8 +13,8 @@ from PIL import Image
 
 from pconv_hpc.photos.color import Alpha, Color
 from pconv_hpc.photos.decode import ImageError, exif_orientation
-from pconv_hpc.photos.formats.exif import without_thumbnail
-from pconv_hpc.photos.formats.xmp import without_pictures
+from pconv_hpc.photos.metadata.exif import without_thumbnail
+from pconv_hpc.photos.metadata.xmp import without_pictures
 from pconv_hpc.photos.photo import Photo
 from pconv_hpc.photos.png_chunks import SIGNATURE, bare_png, chunk_data, inflate, read_chunks
 

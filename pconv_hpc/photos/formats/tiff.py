@@ -8,15 +8,15 @@ import tifffile
 from PIL import Image
 
 from pconv_hpc.photos.decode import ImageError
-from pconv_hpc.photos.formats.iptc import without_preview
-from pconv_hpc.photos.formats.tiff_directory import (
+from pconv_hpc.photos.metadata.iptc import without_preview
+from pconv_hpc.photos.metadata.tiff_directory import (
     Entry,
     layout_of,
     pointer,
     read_directory,
     with_tags,
 )
-from pconv_hpc.photos.formats.xmp import without_pictures
+from pconv_hpc.photos.metadata.xmp import without_pictures
 from pconv_hpc.photos.photo import Photo
 from pconv_hpc.photos.tiff_image import TiffPhoto, find_photo
 

@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.photos.decode import ImageError, exif_orientation
-from pconv_hpc.photos.formats.exif import without_thumbnail
-from pconv_hpc.photos.formats.xmp import without_pictures
+from pconv_hpc.photos.metadata.kept_info import kept_info
 from pconv_hpc.photos.photo import Photo
 
 _EFFORT = {"method": 0, "quality": 20}  # the next step takes five times as long for 7%
@@ -21,13 +20,6 @@ def read(data: bytes, image: Image.Image) -> Photo:
     """
     if getattr(image, "n_frames", 1) > 1:
         raise ImageError("an animated WebP; expected a single picture")
-    options = {}
-    if image.info.get("icc_profile"):
-        options["icc_profile"] = image.info["icc_profile"]
-    if image.info.get("xmp"):
-        options["xmp"] = without_pictures(image.info["xmp"])
-    if image.info.get("exif"):
-        options["exif"] = without_thumbnail(image.info["exif"])
     pixels = np.array(image)
     return Photo(
         format="WEBP",
@@ -35,7 +27,7 @@ def read(data: bytes, image: Image.Image) -> Photo:
         color="rgb",
         alpha="straight" if pixels.shape[2] == 4 else "none",
         orientation=exif_orientation(image),
-        file_parts=options,
+        file_parts=dict(kept_info(image)),
         notes=() if _is_lossless(data) else ("lossy WebP was written lossless, and is larger",),
     )
 

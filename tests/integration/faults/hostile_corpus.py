@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image, ImageCms
@@ -105,6 +106,12 @@ def _good_photos() -> dict[str, bytes]:
         "jpeg.tif": encoded(photo, "TIFF", compression="jpeg"),
         "gray16_alpha.tif": gray_alpha.getvalue(),
         "cmyk.jpg": encoded(image.convert("CMYK"), "JPEG"),
+        "photo.heic": encoded(photo, "HEIF", quality=50),
+        "photo.avif": encoded(photo, "AVIF", quality=50),
+        "photo.jxl": imagecodecs.jpegxl_encode(photo, lossless=True),
+        "photo.jp2": imagecodecs.jpeg2k_encode(photo, codecformat="JP2"),
+        "photo.bmp": encoded(palette, "BMP"),
+        "photo.gif": encoded(palette, "GIF", transparency=3),
         "palette.png": encoded(palette, "PNG", transparency=3),
         "lossy.webp": encoded(photo, "WEBP"),
         "broken_exif.jpg": encoded(photo, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" * 9),
@@ -163,6 +170,10 @@ def _damaged_photos() -> dict[str, bytes]:
         "png": encoded(photo, "PNG"),
         "tif": encoded(photo, "TIFF", compression="tiff_lzw"),
         "webp": encoded(photo, "WEBP"),
+        "heic": encoded(photo, "HEIF"),
+        "avif": encoded(photo, "AVIF"),
+        "jxl": imagecodecs.jpegxl_encode(photo, lossless=True),
+        "jp2": imagecodecs.jpeg2k_encode(photo, codecformat="JP2"),
     }
     files = {f"truncated.{suffix}": data[: len(data) // 2] for suffix, data in whole.items()}
     files |= {f"header_only.{suffix}": data[:40] for suffix, data in whole.items()}

@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pconv_hpc.photos.formats.iptc import without_preview
+from pconv_hpc.photos.metadata.iptc import without_preview
 
 
 def dataset(record: int, number: int, value: bytes, *, is_long: bool = False) -> bytes:

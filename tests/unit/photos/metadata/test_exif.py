@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pconv_hpc.photos.formats.exif import without_thumbnail
+from pconv_hpc.photos.metadata.exif import without_thumbnail
 from tests.support.exif_blocks import exif_with_strips, exif_with_thumbnail
 
 THUMBNAIL = bytes(range(1, 200))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pconv_hpc.photos.formats.xmp import picture_kinds, without_pictures
+from pconv_hpc.photos.metadata.xmp import picture_kinds, without_pictures
 
 ULTRA_HDR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
