@@ -22,6 +22,7 @@ from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.photos import heif_image, jpeg_segments, jxl_image, png_chunks, tiff_image
 from pconv_hpc.photos.color import cmyk_to_rgb
 from pconv_hpc.photos.image_error import ImageError as ImageError
+from pconv_hpc.photos.image_error import RawPhotoError
 
 DEFAULT_MAX_PIXELS = 200_000_000
 
@@ -42,6 +43,9 @@ FORMATS = (
     "GIF",
     "PPM",
 )
+
+# Cameras' raw files that are no TIFFs; of those that look like one, tiff_image knows most.
+_RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 
 # Alpha is flattened over white: it is the page that cut-outs are made for, so their soft edges
 # fade into what their makers saw, and photos with plain white surroundings exist.
@@ -146,8 +150,11 @@ def _open_stream(source: bytes | Path) -> IO[bytes]:
 
 
 def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
-    if not stream.read(1):
+    start = stream.read(16)
+    if not start:
         raise ImageError("empty file")
+    if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx " or start[8:10] == b"CR":
+        raise RawPhotoError
     stream = _without_metadata(stream)
     with _header_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels

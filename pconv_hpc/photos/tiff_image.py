@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from pconv_hpc.photos.color import NUM_COLORANTS, Alpha, Color, cmyk_to_rgb, to_8_bits
-from pconv_hpc.photos.image_error import ImageError
+from pconv_hpc.photos.image_error import ImageError, RawPhotoError
 from pconv_hpc.photos.photo import upright_view
 
 # Damaged tags of one photo are no news; what matters is raised as an error.
@@ -37,7 +37,7 @@ _ALPHAS: dict[str, Alpha] = {"ASSOCALPHA": "premultiplied", "UNASSALPHA": "strai
 _MAX_TILE_SIDE = 4096
 _MAX_PAGES = 16  # looked at, to tell thumbnails from pictures
 _REDUCED = 1  # NewSubfileType: a smaller version of another page
-_ORIENTATION_TAG, _ICC_TAG, _DNG_TAG = 274, 34675, 50706
+_ORIENTATION_TAG, _ICC_TAG, _SUB_DIRECTORIES_TAG, _DNG_TAG = 274, 34675, 330, 50706
 _MODES = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK"}
 
 
@@ -81,14 +81,15 @@ def find_photo(file: tifffile.TiffFile, num_bytes: int, *, only: bool) -> TiffPh
         only: whether a second picture in it is an error.
 
     Raises:
-        ImageError: it holds several pictures, none, or one that is no photo.
+        ImageError: it holds several pictures, or one that is no photo.
+        RawPhotoError: it is a camera's raw file.
     """
     pages: list[Any] = list(itertools.islice(file.pages, _MAX_PAGES))
     pictures = [page for page in pages if not int(page.subfiletype) & _REDUCED]
     num_pages = len(file.pages)
-    if not pictures or _DNG_TAG in pages[0].tags:
-        kind = "a DNG" if _DNG_TAG in pages[0].tags else "a TIFF whose every page is a thumbnail"
-        raise ImageError(f"{kind}, as raw photos are; develop it to TIFF or JPEG first")
+    if _DNG_TAG in pages[0].tags or (not pictures and _SUB_DIRECTORIES_TAG in pages[0].tags):
+        raise RawPhotoError  # the picture is in a directory below that of a thumbnail
+    pictures = pictures or pages[:1]
     if only and (len(pictures) > 1 or num_pages > _MAX_PAGES):
         raise ImageError(f"a TIFF of {num_pages} pages; expected a single picture")
     page = pictures[0]
@@ -121,6 +122,8 @@ class TiffImage(ImageFile.ImageFile):
     def _open(self) -> None:
         try:
             photo, _ = self._read(decode=False)
+        except RawPhotoError:  # Pillow would show its thumbnail
+            raise
         except Exception as error:
             raise SyntaxError("left to Pillow") from error
         self._size = (photo.page.imagewidth, photo.page.imagelength)

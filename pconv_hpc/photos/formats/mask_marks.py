@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.photos.decode import ImageError, rgb_image
+from pconv_hpc.photos.jxl_image import JxlImage
 from pconv_hpc.photos.mask_values import KEPT
 from pconv_hpc.photos.tiff_image import TiffImage
 
@@ -13,7 +14,7 @@ WHITE = 128
 # line that is thinner than the square which an area must hold.
 _TOLERANCE = 4
 _SQUARE = np.ones((5, 5), np.uint8)
-_LOSSY = ("JPEG", "MPO")
+_LOSSY = ("JPEG", "MPO", "HEIF", "AVIF")
 _NEARLY_BLACK = 16  # as lossy formats and bad scans make of black
 _FAINT = 32  # what lossy formats leave beside an edge
 _MIN_PIXELS = 9  # of a mark
@@ -78,8 +79,10 @@ def stored_values(image: Image.Image) -> np.ndarray:
         ImageError: it is of a lossy format, so its values are not exact.
     """
     if image.format in _LOSSY:
-        raise ImageError("a JPEG, whose values are not exact; expected a label map as PNG or TIFF")
-    if isinstance(image, TiffImage):
+        raise ImageError(
+            f"a {image.format}, whose values are not exact; expected a label map as PNG or TIFF"
+        )
+    if isinstance(image, TiffImage | JxlImage):
         return _numbers(image.stored_pixels())
     return _numbers(np.atleast_3d(np.asarray(image)))
 
@@ -127,7 +130,7 @@ def _opacity_alone(rgb: np.ndarray, opaque: np.ndarray) -> np.ndarray | None:
 def _floor(image: Image.Image, brightness: np.ndarray) -> int:
     """Return the brightness up to which this file shows black."""
     counts = np.bincount(brightness.ravel(), minlength=256)
-    is_noisy = image.format in (*_LOSSY, "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000")
+    is_noisy = image.format in (*_LOSSY, "WEBP", "JXL", "JPEG2000")
     return _NEARLY_BLACK if is_noisy or 0 < counts.argmax() <= _NEARLY_BLACK else 0
 
 

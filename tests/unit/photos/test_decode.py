@@ -280,3 +280,18 @@ def test_large_jpegs_are_shrunk_as_they_are_decoded_without_harm() -> None:
     from_jpeg = decode_square(encode(photo, "JPEG", quality=97, subsampling=0), 128)
     from_png = decode_square(encode(photo), 128)
     assert np.abs(from_jpeg.astype(int) - from_png).mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"FUJIFILMCCD-RAW 0201",
+        b"\0\0\0\x18ftypcrx \0\0\0\1",
+        b"II*\0\x10\0\0\0CR\2\0",
+        b"IIU\0\x18\0\0\0",
+        b"IIRO\x08\0\0\0",
+    ],
+)
+def test_raw_photos_are_named(start: bytes) -> None:
+    with pytest.raises(ImageError, match="a raw photo; develop it to TIFF or JPEG first"):
+        decode_rgb(start + bytes(500))

@@ -124,7 +124,6 @@ def test_a_thumbnail_is_no_second_picture(
         (np.zeros((9, 9), np.int16), {}, "16 bits \\(int16\\)"),
         (np.zeros((9, 9), bool), {}, "1 bits"),
         (SMOOTH, {"photometric": "rgb", "compression": "jpeg2000"}, "JPEG2000 compression"),
-        (SMOOTH, {"extratags": [(50706, 1, 4, b"\1\4\0\0", True)]}, "a DNG.*develop"),
     ],
 )
 def test_other_kinds_are_named(
@@ -144,9 +143,21 @@ def test_fax_pages_and_stacks_are_named(tmp_path: Path) -> None:
     save_pages(path, (SMOOTH, 0), (SMOOTH, 0), (SMOOTH, 1))
     with pytest.raises(ImageError, match="3 pages"):
         read_photo(path)
-    save_pages(path, (SMOOTH, 1))
-    with pytest.raises(ImageError, match="every page is a thumbnail"):
-        read_photo(path)
+    save_pages(path, (SMOOTH, 1))  # of nothing else: it is the photo
+    np.testing.assert_array_equal(read_photo(path).pixels, SMOOTH)
     save(path, np.zeros((9, 9, 3), np.float32), photometric="rgb")
     with pytest.raises(ImageError, match="float32"):
         decode_rgb(path)
+
+
+def test_raw_photos_in_tiffs_are_never_their_thumbnails(tmp_path: Path) -> None:
+    path = tmp_path / "photo.tif"
+    save(path, SMOOTH, photometric="rgb", extratags=[(50706, 1, 4, b"\1\4\0\0", True)])  # a DNG
+    with_directory_below = tmp_path / "other.tif"
+    with tifffile.TiffWriter(with_directory_below) as writer:
+        writer.write(SMOOTH[::4, ::4], photometric="rgb", subfiletype=1, subifds=1)
+        writer.write(SMOOTH, photometric="rgb")
+    for read in (read_photo, decode_rgb):
+        for file in (path, with_directory_below):
+            with pytest.raises(ImageError, match=r"\.tif: a raw photo; develop it"):
+                read(file)
