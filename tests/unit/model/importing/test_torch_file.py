@@ -101,6 +101,6 @@ def test_a_missing_file_and_a_missing_pytorch_say_what_to_do(
         read_tensors(path)
     torch.save(WEIGHTS, path)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(PconvError, match=r"takes PyTorch.*make install PROFILE=erase") as caught:
+    with pytest.raises(PconvError, match=r"needs PyTorch.*make install PROFILE=erase") as caught:
         read_tensors(path)
     assert caught.value.exit_code == 1
