@@ -27,6 +27,7 @@ class JxlHeader(NamedTuple):
         width, height: as displayed.
         is_animated: whether it may have several frames.
         depth: bits of a channel; 0 for floating-point numbers.
+        is_lossy: whether it is stored in XYB, the colours of lossy compression.
         is_srgb: whether colours are sRGB, or gray of its curve, as they are without a profile.
     """
 
@@ -34,6 +35,7 @@ class JxlHeader(NamedTuple):
     height: int
     is_animated: bool
     depth: int
+    is_lossy: bool
     is_srgb: bool
 
 
@@ -102,7 +104,7 @@ def read_header(data: bytes) -> JxlHeader:
     bits = _Bits(start[2:])
     width, height = bits.size()
     if bits.take(1):  # all is as usual
-        return JxlHeader(width, height, False, 8, True)
+        return JxlHeader(width, height, False, 8, True, True)
     if bits.take(1):
         orientation = 1 + bits.take(3)
         if orientation > 4:
@@ -112,14 +114,14 @@ def read_header(data: bytes) -> JxlHeader:
         if bits.take(1):
             raise ImageError("a JPEG XL with a preview; expected one without")
         if bits.take(1):
-            return JxlHeader(width, height, True, 8, False)
+            return JxlHeader(width, height, True, 8, True, False)
     depth = _bit_depth(bits)
     bits.take(1)  # 16-bit buffers are enough
     for _ in range(bits.choose((0, 0), (1, 0), (2, 4), (1, 12))):
         if not bits.take(1):  # else alpha as usual
-            return JxlHeader(width, height, False, depth, False)
-    bits.take(1)  # XYB
-    return JxlHeader(width, height, False, depth, _is_srgb(bits))
+            return JxlHeader(width, height, False, depth, True, False)
+    is_lossy = bool(bits.take(1))
+    return JxlHeader(width, height, False, depth, is_lossy, _is_srgb(bits))
 
 
 def _bit_depth(bits: _Bits) -> int:

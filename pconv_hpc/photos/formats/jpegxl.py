@@ -34,7 +34,9 @@ def read(data: bytes, image: Image.Image) -> Photo:
         )
     pixels = image.stored_pixels()
     color, alpha = LAYOUTS[pixels.shape[2]]
-    kept, notes = [], ["JPEG XL was written lossless; a lossy one is larger now"]
+    kept, notes = [], []
+    if header.is_lossy:
+        notes.append("lossy JPEG XL was written lossless, and is larger")
     for name, first, end in boxes(data) if not data.startswith(b"\xff\x0a") else ():
         content = data[first:end]
         if name == b"Exif":

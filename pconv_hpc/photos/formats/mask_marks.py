@@ -51,8 +51,8 @@ def marks(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
         )
     if image.mode == "P":
         _refuse_black_labels(image)
-    is_gray = np.ptp(rgb, axis=2) <= _TOLERANCE
-    gray = is_gray & (np.abs(brightness.astype(np.int16) - KEPT) <= _TOLERANCE)
+    gray = (brightness >= KEPT - _TOLERANCE) & (brightness <= KEPT + _TOLERANCE)
+    gray[gray] = np.ptp(rgb[gray], axis=1) <= _TOLERANCE
     kept = cv2.morphologyEx(gray.astype(np.uint8), cv2.MORPH_OPEN, _SQUARE) > 0
     floor = _floor(image, brightness)
     dark = (brightness > floor) & (brightness < WHITE) & ~gray

@@ -26,7 +26,7 @@ _KIND_OF = {f".{suffix}": kind for kind, suffixes in _KINDS.items() for suffix i
 
 
 def kind_of(name: str) -> str:
-    """Return what a file that is no photo of a known format is, in the plural."""
+    """Return what a file that is no photo of a known format is."""
     return _KIND_OF.get(PurePosixPath(name).suffix.lower(), "not named like an image")
 
 
@@ -38,4 +38,4 @@ def no_photos(folder: Path, others: Counter[str]) -> UsageError:
 
 def list_kinds(counts: Counter[str]) -> str:
     """Return kinds with their counts as one line, the empty string for none."""
-    return ", ".join(f"{counts[kind]:,} {kind}" for kind in sorted(counts) if counts[kind])
+    return ", ".join(f"{kind}: {counts[kind]:,}" for kind in sorted(counts) if counts[kind])

@@ -100,7 +100,7 @@ def test_a_place_that_is_no_folder(call: Call) -> None:
 def test_nothing_to_pack_says_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "readme.txt").write_text("x")
-    with pytest.raises(UsageError, match="1 not named like an image"):
+    with pytest.raises(UsageError, match="not named like an image: 1"):
         Call(tmp_path / "photos", tmp_path / "out")()
 
 

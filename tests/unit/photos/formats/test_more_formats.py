@@ -151,10 +151,19 @@ def test_jpeg_xl_keeps_every_pixel(tmp_path: Path, pixels: np.ndarray) -> None:
     path = save_jxl(tmp_path / "a.jxl", pixels)
     photo = read_photo(path)
     np.testing.assert_array_equal(photo.pixels.squeeze(), pixels.squeeze())
+    assert photo.notes == ()
     write_photo(photo, tmp_path / "again.jxl")
     np.testing.assert_array_equal(read_photo(tmp_path / "again.jxl").pixels, photo.pixels)
     if min(pixels.shape[:2]) > 1:
         assert_only_hole_changed(*edited(path))
+
+
+def test_lossy_jpeg_xl_keeps_every_decoded_pixel_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.jxl"
+    path.write_bytes(imagecodecs.jpegxl_encode(PHOTO, distance=2, usecontainer=False))
+    before, after = edited(path)
+    assert "lossless" in before.notes[0]
+    assert_only_hole_changed(before, after)
 
 
 def test_jpeg_xl_keeps_metadata_without_its_thumbnail(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_by_whoever_opens_a_source(
     source = open_source(folder, tmp_path, World())
     assert (source.keys, source.ignored) == (["a.jpg", "album/c.jpg"], FOUND)
     told = capsys.readouterr().err
-    assert told.startswith("photos: left out: 1 hidden, 1 not named like an image, 1 pictures of")
-    assert "2 raw photos (develop them to TIFF or JPEG first)" in told
+    assert told.startswith("photos: left out: hidden: 1, not named like an image: 1, pictures of")
+    assert "raw photos (develop them to TIFF or JPEG first): 2" in told
 
 
 def test_in_tar_files(folder: Path, tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_a_folder_of_others_alone_and_odd_entries(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe.jpg")
     (folder / "loop.txt").symlink_to("loop.txt")
     (folder / "x.dng").write_bytes(b"x")
-    with pytest.raises(UsageError, match="1 links to folders or special files named like photos"):
+    with pytest.raises(UsageError, match="links to folders or special files named like photos: 1"):
         list(list_work(folder, tmp_path / "out"))
     (folder / "pipe.jpg").unlink()
-    with pytest.raises(UsageError, match=r"no photos in it .*1 raw photos \(develop"):
+    with pytest.raises(UsageError, match=r"no photos in it .*raw photos \(develop.*: 1"):
         find_photos(folder, tmp_path / "out")
 
 
 def test_kinds() -> None:
     assert kind_of("no suffix") == kind_of("a.txt") == "not named like an image"
     assert kind_of("a/B.MP4") == "videos"
-    assert list_kinds(Counter({"videos": 1200, "hidden": 0})) == "1,200 videos"
+    assert list_kinds(Counter({"videos": 1200, "hidden": 0})) == "videos: 1,200"
