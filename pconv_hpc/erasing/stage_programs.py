@@ -23,11 +23,12 @@ class Programs(Closing):
     the main thread; as a context manager it gives the signals back at its end.
 
     Attributes:
-        on_term: called once, in the thread that runs a program, when TERM has come meanwhile.
+        on_term: called, in the thread that runs a program, when TERM has come meanwhile; again
+            every second until it returns true.
     """
 
     def __init__(self) -> None:
-        self.on_term: Callable[[], None] | None = None
+        self.on_term: Callable[[], bool] | None = None
         self._signal: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._previous = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
@@ -71,9 +72,8 @@ class Programs(Closing):
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(_LOOK_S)
-            if self._signal == signal.SIGTERM and self.on_term:
-                act, self.on_term = self.on_term, None
-                act()
+            if self._signal == signal.SIGTERM and self.on_term and self.on_term():
+                self.on_term = None
 
     def close(self) -> None:
         """Leave signals to whoever handled them before."""

@@ -26,7 +26,7 @@ class FakeSlurm:
         scripts = {
             "scontrol": f'{silent}if [ "$1" = requeue ]; then echo "$REFUSAL" >&2\n'
             'test -z "$REFUSAL"; exit; fi\n'
-            'echo "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=None"\n'
+            'echo "JobId=9 JobName=x"\necho "   JobState=$STATE Reason=$REASON"\n'
             'eval "echo \\"   $FIELDS\\""\n',
             "sbatch": f'echo "fruitless ${FRUITLESS_VARIABLE}" >> "{self._calls}"\n'
             'echo "$SBATCH_REFUSAL" >&2; test -z "$SBATCH_REFUSAL" && echo 12\n',
@@ -43,6 +43,7 @@ class FakeSlurm:
         self,
         *,
         state: str = "RUNNING",
+        reason: str = "None",
         fields: str = "",
         refusal: str = "",
         sbatch: str = "",
@@ -57,6 +58,7 @@ class FakeSlurm:
         self._silence.write_text("silent\n" * silent_calls)
         for name, value in {
             "STATE": state,
+            "REASON": reason,
             "FIELDS": fields,
             "REFUSAL": refusal,
             "SBATCH_REFUSAL": sbatch,

@@ -59,9 +59,10 @@ def _run(programs: Programs, environment: Mapping[str, str]) -> int:
         )
         print(f"stopped by {programs.signal_name or 'a signal'}; {said}", flush=True)
 
-    def on_term() -> None:
+    def on_term() -> bool:
         if is_about_to_be_killed(environment):
             see_to_the_next_start(summarise(manifest, number).remaining < remaining)
+        return is_seen_to
 
     programs.on_term = on_term
     ending = SliceRunner(manifest, number, programs, environment=environment).run()

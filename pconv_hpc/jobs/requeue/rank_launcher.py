@@ -22,13 +22,14 @@ class Launch:
 
     Args:
         forward: whether to pass stop signals on to the launcher.
-        on_told_to_end: called once, in the thread that called ``run``, when TERM has come while a
-            launcher runs; both are killed soon after.
+        on_told_to_end: called, in the thread that called ``run``, when TERM has come while a
+            launcher runs; both are killed soon after. Again every second until it returns true.
     """
 
-    def __init__(self, *, forward: bool, on_told_to_end: Callable[[], None]) -> None:
+    def __init__(self, *, forward: bool, on_told_to_end: Callable[[], bool]) -> None:
         self.is_told_to_end = False
-        self._on_told_to_end: Callable[[], None] | None = on_told_to_end
+        self._is_seen_to = False
+        self._on_told_to_end = on_told_to_end
         self._forward = forward
         self._process: subprocess.Popen[bytes] | None = None
         signal.signal(signal.SIGTERM, self._on_term)
@@ -72,6 +73,5 @@ class Launch:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(_LOOK_S)
-            if self.is_told_to_end and self._on_told_to_end:
-                act, self._on_told_to_end = self._on_told_to_end, None
-                act()
+            if self.is_told_to_end and not self._is_seen_to:
+                self._is_seen_to = self._on_told_to_end()

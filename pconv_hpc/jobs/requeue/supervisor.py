@@ -179,10 +179,11 @@ class Supervisor:
             self._start = dataclasses.replace(self._start, preempted=True)
             append_start(self._work.folder / STARTS_NAME, self._start)
 
-    def _continue_before_it_is_killed(self) -> None:
+    def _continue_before_it_is_killed(self) -> bool:
         """See to the next start now, where Slurm ends the ranks whatever they still have to do.
 
-        It kills this process too, possibly before they have ended.
+        It kills this process too, possibly before they have ended. Returns false where that is not
+        to be done, yet: the ranks may save something first.
         """
         fate, record = ask_fate(
             self._job.job_id,
@@ -191,12 +192,13 @@ class Supervisor:
             patient=False,
         )
         if not record or not is_being_ended(record):
-            return
+            return False
         self._note_fate(fate)
         action, reason = decide(self._ending(EXIT_INTERRUPTED, fate))
         if action is Action.CONTINUE:
             self._say(f"{reason}; Slurm ends the ranks ({fate.value})")
             self._continue()
+        return fate in (Fate.REQUEUED, Fate.CANCELLED) or self._is_continued
 
     def _stage(self, environment: Mapping[str, str]) -> int:
         """Copy the packs to every node where the site names a folder for it."""

@@ -21,18 +21,18 @@ from tests.integration.cluster.training_jobs import (
 pytestmark = [pytest.mark.cluster, pytest.mark.mpi]
 
 
-def ranks_of(run_dir: str) -> list[int]:
-    """Return the pids of the ranks that train in ``run_dir``: children of slurmstepd."""
+def ranks_of(folder: TrainingFolder, name: str) -> list[int]:
+    """Return the pids of the ranks of a run of this folder: children of slurmstepd."""
     pids = []
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-            name = (entry / "comm").read_text() if words else ""
+            is_rank = b"pconv_hpc.commands.train" in words and name.encode() in words
+            if is_rank and (entry / "comm").read_text().startswith("python"):
+                # Another cluster of this machine may train a run of that name.
+                pids += [int(entry.name)] if (entry / "cwd").samefile(folder.path) else []
         except OSError:
             continue
-        is_rank = name.startswith("python") and b"pconv_hpc.commands.train" in words
-        if is_rank and run_dir.encode() in words:
-            pids.append(int(entry.name))
     return pids
 
 
@@ -43,7 +43,7 @@ def test_a_killed_rank_a_lost_node_and_preemption_cost_steps_but_never_the_run(
     folder.set_seconds_per_step(0.2)
     job = folder.submit(slurm_cluster, "--partition=preemptible", "--exclusive", name="hurt")
     step = wait_for_checkpoint(run, after=0)
-    os.kill(ranks_of("hurt")[-1], signal.SIGKILL)
+    os.kill(ranks_of(folder, "hurt")[-1], signal.SIGKILL)
     slurm_cluster.wait(job, "RUNNING", "PENDING", restarts=1)
 
     step = wait_for_checkpoint(run, after=step + 10)

@@ -53,10 +53,18 @@ def test_a_signal_between_two_programs_reaches_the_next_one() -> None:
 
 def test_term_is_acted_on_while_the_program_still_runs(tmp_path: Path) -> None:
     acted = tmp_path / "acted"
+    answers = iter([False, True])
+
+    def act() -> bool:
+        answer = next(answers)
+        if answer:
+            acted.touch()
+        return answer
+
     waits = f"import time\nwhile not os.path.exists({str(acted)!r}): time.sleep(0.01)"
     deaf = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     with Programs() as programs:
-        programs.on_term = acted.touch
+        programs.on_term = act
         assert programs.run(python(f"{deaf}os.kill(os.getppid(), signal.SIGTERM)\n{waits}")) == 0
 
 

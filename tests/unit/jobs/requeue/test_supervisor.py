@@ -12,7 +12,7 @@ import pytest
 from pconv_hpc.cluster.job_environment import JobEnvironment
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
 from pconv_hpc.foundation.stop_request import StopRequest
-from pconv_hpc.jobs.requeue.chain import STARTS_NAME, read_starts
+from pconv_hpc.jobs.requeue.chain import STARTS_NAME, Start, append_start, read_starts
 from pconv_hpc.jobs.requeue.supervisor import Supervisor
 from pconv_hpc.jobs.requeue.work import Work
 from tests.support.fake_slurm import FakeSlurm
@@ -104,6 +104,19 @@ def test_when_the_grace_is_over_the_next_start_does_not_wait_for_the_ranks(
     slurm.answer(state=state, fields=f"PreemptTime={NOON} EndTime={end}", srun=ranks)
     assert start(tmp_path / "run") == EXIT_DONE
     assert [call for call in slurm.calls() if "srun" not in call] == ["scontrol requeue 9"]
+
+
+def test_at_the_time_limit_what_is_saved_at_the_last_moment_counts(
+    slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    noted = Start(chain="9", job_id=9, restart_count=0, progress=0, time="")
+    append_start(run / STARTS_NAME, noted)  # one that brought nothing; a second would be too many
+    ranks = f"{TERM}; sleep 2; touch '{run}/saved'; {slurm.wait_for('scontrol requeue')}"
+    slurm.answer(state="COMPLETING", reason="TimeLimit", srun=f"{ranks}; kill -KILL $$")
+    assert start(run) == EXIT_DONE
+    assert slurm.calls()[-1] == "scontrol requeue 9"
 
 
 def test_what_slurm_has_requeued_itself_is_left_to_it(slurm: FakeSlurm, tmp_path: Path) -> None:
