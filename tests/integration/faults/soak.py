@@ -82,6 +82,7 @@ _TRAINING, _DATA = (
     "tests/integration/faults/test_data.py",
 )
 _ERASING = "tests/integration/faults/test_erasing.py"
+_PREEMPTION = "tests/integration/cluster/test_preemption.py"
 _HOSTILE = (
     "tests/integration/faults/test_hostile_photos.py",
     "tests/integration/faults/test_hostile_files.py",
@@ -97,6 +98,7 @@ FAULTS = (
         repeats=5,
     ),
     Fault("two newest checkpoints damaged", 20, (_TRAINING, "-k", "two_newest"), repeats=5),
+    Fault("jobs preempted at random moments and paces", 20, (_PREEMPTION, "-k", "random")),
     Fault("changed bits in packed photos", 20, (_DATA, "-k", "changed_bit"), repeats=4),
     Fault("erasing tasks and stages killed at random", 50, (_ERASING, "-k", "random")),
     Fault(
