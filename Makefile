@@ -6,6 +6,7 @@ PROFILE ?= demo
 SHARE ?= 1
 VENV := $(CURDIR)/.venv
 PYTHON := $(VENV)/bin/python
+SMALL_MASK_RCNN := tests/support/assets/small_mask_rcnn
 WITH_VENV := PATH="$(VENV)/bin:$$PATH"
 SHELL_FILES := $(wildcard .ci/* jobs/*.sh jobs/*.sbatch)
 
@@ -20,7 +21,7 @@ install: ## set up .venv; PROFILE=demo (default), test, train, erase or full
 
 demo: ## photos to report.html on this machine: pack, train, interrupt, resume, erase
 	$(BASE_PYTHON) tools/install.py --profile demo
-	$(WITH_VENV) $(PYTHON) tools/demo.py
+	$(WITH_VENV) $(PYTHON) tools/demo.py --mask-rcnn $(SMALL_MASK_RCNN).py $(SMALL_MASK_RCNN).pth
 
 test: ## run every test; PYTEST_ARGS="-k shards" runs some
 	$(BASE_PYTHON) tools/install.py --profile test

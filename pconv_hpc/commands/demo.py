@@ -20,11 +20,21 @@ def main() -> None:
         "--steps-per-epoch", type=cli.positive_int, default=250, help="training steps per epoch"
     )
     parser.add_argument("--ranks", type=cli.positive_int, default=2, help="processes")
+    parser.add_argument(
+        "--mask-rcnn",
+        nargs=2,
+        type=Path,
+        metavar=("CONFIG", "WEIGHTS"),
+        help="also erase a striped disc by a click, with a network that finds it",
+    )
     arguments = parser.parse_args()
     from pconv_hpc.demo.run import run_demo
 
     report = run_demo(
-        arguments.out, num_ranks=arguments.ranks, steps_per_epoch=arguments.steps_per_epoch
+        arguments.out,
+        num_ranks=arguments.ranks,
+        steps_per_epoch=arguments.steps_per_epoch,
+        mask_rcnn=arguments.mask_rcnn and tuple(arguments.mask_rcnn),
     )
     print(f"report: {report}")
 

@@ -48,6 +48,20 @@ def write_crops(out_dir: Path, *, num_crops: int, size: int, held_out: bool, see
         crop.resize((size, size), Image.Resampling.LANCZOS).save(path)
 
 
+def write_photo_to_click(path: Path) -> tuple[int, int]:
+    """Write a photo of 192 x 192 pixels with a striped disc, and return the disc's middle (x, y)."""
+    cat = Image.fromarray(sample_photos()["cat"][:300, :300]).resize((192, 192))
+    rows, columns = np.mgrid[:192, :192]
+    x, y, radius = 50, 140, 36
+    stripes = np.where((rows + columns) % 12 < 6, 255, 140)
+    disc = Image.fromarray((np.hypot(rows - y, columns - x) < radius).astype(np.uint8) * 255)
+    red = np.stack([stripes * part // 255 for part in (220, 50, 40)], axis=-1).astype(np.uint8)
+    cat.paste(Image.fromarray(red), mask=disc)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cat.save(path)
+    return x, y
+
+
 def write_photos_to_erase(photos_dir: Path, masks_dir: Path) -> None:
     """Write the held-out photos and, under the same names, masks that are white where to erase."""
     photos = sample_photos()

@@ -36,6 +36,15 @@ def write_report(
             }
         )
 
+    click = out_dir / "click"
+    if click.is_dir():
+        report.heading("Found by a click, and erased")
+        report.paragraph(
+            "A small Mask R-CNN that knows three shapes found what was clicked on; the network in "
+            "the package filled the hole."
+        )
+        report.row({"before": click / "photo.png", "after": click / "erased.png"})
+
     report.heading("Training")
     report.picture(run.curves_path, "losses and PSNR against the step")
     rows = read_table(run.validation_metrics_path)

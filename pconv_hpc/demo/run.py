@@ -4,10 +4,11 @@ import shutil
 import signal
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from pconv_hpc.foundation.disk_space import writing
-from pconv_hpc.demo.pictures import write_crops, write_photos_to_erase
+from pconv_hpc.demo.pictures import write_crops, write_photo_to_click, write_photos_to_erase
 from pconv_hpc.demo.report import write_report
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_INTERRUPTED, PconvError, UsageError
 from pconv_hpc.foundation.launchers import mpirun_command, program_command, shell_line
@@ -47,8 +48,16 @@ class _Steps:
             raise PconvError(f"the step above ended with exit code {code}, expected {EXIT_DONE}")
 
 
-def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
+def run_demo(
+    out_dir: Path,
+    *,
+    num_ranks: int,
+    steps_per_epoch: int,
+    mask_rcnn: tuple[Path, Path] | None = None,
+) -> Path:
     """Run every step in ``out_dir``, from the beginning, and return the report's path.
+
+    ``mask_rcnn`` is the configuration and the weights of a network that finds a striped disc.
 
     Raises:
         UsageError: ``out_dir`` exists and is not the folder of an earlier demonstration.
@@ -85,6 +94,8 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
     steps.run("inpaint", *files, out_dir / "erased")
     steps.run("inpaint", *files, out_dir / "erased_by_run", "--weights", run.path)
 
+    _erase_by_click(steps, out_dir, mask_rcnn)
+
     _say("5/5  report", "2 s")
     report_path = out_dir / "report.html"
     write_report(
@@ -95,6 +106,21 @@ def run_demo(out_dir: Path, *, num_ranks: int, steps_per_epoch: int) -> Path:
         seconds=time.monotonic() - started,
     )
     return report_path.absolute()
+
+
+def _erase_by_click(steps: _Steps, out_dir: Path, mask_rcnn: tuple[Path, Path] | None) -> None:
+    lacking = [name for name in ("torch", "mmdet") if find_spec(name) is None]
+    if mask_rcnn is None or lacking:
+        why = f"{' and '.join(lacking)} not installed" if lacking else "no --mask-rcnn"
+        print(f"\n-- left out, {why}: finding an object by a click. To see it, run")
+        print("   make install PROFILE=erase && make demo", flush=True)
+        return
+    _say("     click on an object: find it with Mask R-CNN, and erase it", "40 s")
+    photo = out_dir / "click" / "photo.png"
+    with writing(out_dir):
+        x, y = write_photo_to_click(photo)
+    network = ("--config", mask_rcnn[0], "--checkpoint", mask_rcnn[1])
+    steps.run("erase", photo, photo.with_name("erased.png"), *network, "--click", f"{x},{y}")
 
 
 def _say(what: str, expected: str) -> None:
