@@ -5,7 +5,7 @@
 recipe: %files, %post and %test of deploy/apptainer/pconv_hpc-cpu.def, as ``apptainer build`` runs
 them. demo: what README.md names for ``make demo``, and ``make demo`` in a checkout. Each has a
 system of its own, made by debootstrap in the folder. Needs root and debootstrap, Debian's mirror,
-PyPI and PyTorch's index. What the wheel cache has is not compiled again, and goes there if it is.
+PyPI, PyTorch's index, 6 GB. What the wheel cache has is not compiled again; what it lacks goes there.
 """
 
 import argparse
