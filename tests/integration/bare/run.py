@@ -5,7 +5,7 @@
 recipe: %files, %post and %test of deploy/apptainer/pconv_hpc-cpu.def, as ``apptainer build`` runs
 them. demo: what README.md names for ``make demo``, and ``make demo`` in a checkout. Each has a
 system of its own, made by debootstrap in the folder. Needs root and debootstrap, Debian's mirror,
-PyPI, PyTorch's index, 6 GB. What the wheel cache has is not compiled again; what it lacks goes there.
+PyPI, PyTorch's index and 6 GB. The wheel cache saves compiling, and keeps what was compiled.
 """
 
 import argparse
