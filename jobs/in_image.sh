@@ -33,13 +33,17 @@ run_outside() {
     } </dev/null >"$1/stdout" 2>"$1/stderr"
 }
 
+is_running() {
+    kill -0 "$1" 2>/dev/null || [[ -d /proc/$1 ]]
+}
+
 # serve PID: runs what is asked for until the process PID has ended.
 serve() {
     local request
     trap : TERM USR2 # of the whole job: its program decides
     trap 'kill $(jobs -p) || true; rm -rf "$PCONV_RELAY"' EXIT
     exec 3<>"$PCONV_RELAY/requests"
-    while kill -0 "$1" || [[ -d /proc/$1 ]]; do
+    while is_running "$1"; do
         if read -r -t 1 -u 3 request; then run_outside "$PCONV_RELAY/$request" & fi
     done
 }
@@ -50,7 +54,11 @@ serve() {
 runner="$(command -v apptainer || command -v singularity)" ||
     fail "PCONV_IMAGE needs apptainer or singularity on the PATH; load it in load_environment"
 PCONV_IMAGE="$(realpath "$PCONV_IMAGE")"
-PCONV_RELAY="$(mktemp -d "${TMPDIR:-/tmp}/pconv-relay.XXXXXX")"
+for left in "${TMPDIR:-/tmp}"/pconv-relay.*; do # by one that Slurm killed
+    pid="${left##*/pconv-relay.}"
+    if [[ -O $left ]] && ! is_running "${pid%.*}"; then rm -rf "$left"; fi
+done
+PCONV_RELAY="$(mktemp -d "${TMPDIR:-/tmp}/pconv-relay.$$.XXXXXX")"
 export PCONV_IMAGE PCONV_RELAY
 mkdir "$PCONV_RELAY/bin"
 mkfifo "$PCONV_RELAY/requests"

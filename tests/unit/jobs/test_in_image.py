@@ -114,6 +114,9 @@ def test_signals_reach_the_command_and_nothing_stays(
 ) -> None:
     waits = 'trap "exit 75" USR2; touch ready; while :; do sleep 0.1; done'
     environment = apptainer.environment() | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (tmp_path / f"pconv-relay.{ended.pid}.killed").mkdir()
     command = ["bash", IN_IMAGE, "bash", "-c", waits]
     with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
         while not (tmp_path / "ready").exists():
