@@ -170,7 +170,7 @@ class Supervisor:
             is_told_to_end=self._launch.is_told_to_end,
         )
         if fate is Fate.UNKNOWN:
-            self._say("Slurm does not answer; taking the job for one that goes on")
+            self._say("Slurm does not answer; assuming that the job goes on")
         self._note_fate(fate)
         return fate
 

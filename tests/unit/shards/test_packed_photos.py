@@ -60,7 +60,7 @@ def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
         open_alone(tmp_path / "none")
     make_pack(tmp_path, (2,))
     (tmp_path / "index.json").write_text("{}")
-    with pytest.raises(UsageError, match="'format_version' is missing"):
+    with pytest.raises(UsageError, match="it lacks split"):
         open_alone(tmp_path)
 
 

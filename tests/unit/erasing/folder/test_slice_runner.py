@@ -329,6 +329,6 @@ def test_failures_are_not_forgiven_behind_a_workers_back(
     folder = make(tmp_path, monkeypatch, {"a.jpg": "fail"})
     for _ in range(3):
         run(folder, programs)
-    with FolderLock(folder.manifest.slice_dir(0), {}), pytest.raises(Exception, match="at work"):
+    with FolderLock(folder.manifest.slice_dir(0), {}), pytest.raises(Exception, match="locked by"):
         forgive_failures(folder.manifest, 0, {})
     assert read_done(folder.manifest.slice_dir(0)) is not None
