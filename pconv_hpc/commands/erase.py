@@ -1,7 +1,8 @@
-"""Erase objects from one photo, or from every photo of a folder on many GPUs.
+"""Erase objects from one photo, several, or from every photo of a folder on many GPUs.
 
 One photo: the selected objects are erased. Without a selection, a picture shows the objects with
-numbers, and you are asked which of them to erase.
+numbers, and you are asked which of them to erase. Several photos need a selection, and a folder
+for their results.
 
 A folder: its photos are split into slices, each a task of a Slurm job array; without Slurm the
 slices are processed on this machine. Finished photos are never processed again, so repeating the
@@ -13,11 +14,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pconv_hpc.erasing.folder.manifest import MANIFEST_NAME, Manifest, read_manifest
 from pconv_hpc.erasing.one_photo import OnePhoto, erase_answered, erase_selected, output_path
 from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.erasing.several_photos import SeveralPhotos
 from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.jobs.erase_array.folder_plan import FolderPlan, plan_new, plan_rest
@@ -34,6 +37,7 @@ from pconv_hpc.options.erase import (
     refuse_given,
 )
 from pconv_hpc.options.from_settings import settings_of
+from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.sbatch import sbatch_options_of
 
 _EXAMPLES = """\
@@ -43,6 +47,9 @@ _EXAMPLES = """\
   # without asking: the object at that pixel; the largest person
   pconv-hpc erase beach.jpg --click 812,340
   pconv-hpc erase beach.jpg clean.jpg --classes person --largest
+
+  # the people of several photos
+  pconv-hpc erase *.jpg erased/ --classes person
 
   # every person in a folder: 64 tasks, at most 16 at once; first a dry run
   pconv-hpc erase photos out --classes person \\
@@ -60,15 +67,25 @@ _EXAMPLES = """\
 def main() -> int:
     """Parse, and erase from one photo or from many."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("images", type=Path, help="photo, or folder of photos or of tar files")
     parser.add_argument(
-        "out",
-        type=Path,
-        nargs="?",
-        help="result (default: NAME_erased beside the photo); for a folder, a new folder",
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="photo [OUT]; several photos and OUT; or folder of photos or of tar files and OUT. "
+        "OUT is the result (default: NAME_erased beside the photo); of several photos a folder, "
+        "there or ending in /; of a folder a new folder",
     )
     for_photo, for_folder = add_erase_options(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    *words, out = arguments.paths if len(arguments.paths) > 1 else [*arguments.paths, None]
+    inputs = inputs_of(words, out, "pconv-hpc erase {} erased/")
+    arguments.images, arguments.out = inputs.images, None if out is None else Path(out)
+    if inputs.names:
+        options = (option for option in for_folder if option.dest != "empty")
+        refuse_given(options, arguments, "a folder, and these are several photos")
+        if arguments.show:
+            raise UsageError("--show is for one photo, and these are several")
+        return _erase_several(arguments, inputs.names)
     is_tar = arguments.images.suffix.lower() == ".tar"
     if arguments.images.is_file() and not is_tar:
         refuse_given(for_folder, arguments, "a folder, and this is one photo")
@@ -103,6 +120,19 @@ def _erase_photo(arguments: argparse.Namespace) -> int:
                 is_patient=sys.stdin.isatty(),
             )
     return EXIT_DONE
+
+
+def _erase_several(arguments: argparse.Namespace, names: Sequence[str]) -> int:
+    settings = erase_settings(arguments, None)
+    with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
+        return SeveralPhotos(
+            folder=arguments.images,
+            names=names,
+            out=arguments.out,
+            work=arguments.work or Path(temporary),
+            settings=settings,
+            overwrite=arguments.overwrite,
+        ).erase(_say)
 
 
 def _say(text: str) -> None:

@@ -24,6 +24,7 @@ from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
+from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.stage import add_stage_options, stage_settings
 from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.segmentation.photo_places import read_list
@@ -41,6 +42,7 @@ _EXAMPLES = """\
   # only show which mask belongs to which photo
   pconv-hpc inpaint photos/ masks/ erased/ --dry-run
 """
+_SEVERAL = "pconv-hpc inpaint {} masks/ erased/"
 _SHOWN = 5  # paths named of a long list
 
 
@@ -48,8 +50,10 @@ def main() -> int:
     """Parse, pair the files, erase."""
     arguments = _parse()
     settings = stage_settings(arguments)
-    only = read_list(arguments.files_from, arguments.images) if arguments.files_from else None
-    pairing = pair_files(arguments.images, arguments.masks, arguments.out, only)
+    inputs = inputs_of(arguments.images, arguments.out, _SEVERAL)
+    images = inputs.images
+    only = read_list(arguments.files_from, images) if arguments.files_from else inputs.names
+    pairing = pair_files(images, arguments.masks, Path(arguments.out), only)
     _describe(pairing)
     if arguments.dry_run:
         for job in pairing.jobs:
@@ -59,17 +63,17 @@ def main() -> int:
         print("none of these photos has a mask; nothing to erase")
         return EXIT_DONE
     check_weights(settings.inpaint.weights)  # before TensorFlow takes its seconds
-    return _erase(arguments, settings, pairing)
+    return _erase(arguments, settings, images, pairing)
 
 
 def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
-    parser.add_argument("images", type=Path, help="photo, or folder of photos")
+    parser.add_argument("images", nargs="+", help="photo, several photos, or folder of photos")
     parser.add_argument("masks", type=Path, help="mask, or folder of masks; white = erase")
     parser.add_argument(
         "out",
-        type=Path,
-        help="folder for the results; for one photo, also a file name with the photo's suffix",
+        help="folder for the results (with several photos, there or ending in /); for one photo, "
+        "also a new file name with the photo's suffix",
     )
     parser.add_argument(
         "--mask-values",
@@ -81,7 +85,7 @@ def _parse() -> argparse.Namespace:
     add_setting_options(parser, InpaintSettings)
     add_setting_options(parser, Resources, stage="inpaint")
     add_stage_options(parser, dry_run="only show which mask belongs to which photo")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def _labels(text: str) -> frozenset[int]:
@@ -108,7 +112,9 @@ def _describe(pairing: Pairing) -> None:
             print(f"{len(paths)} {what}: {names}{more}", file=sys.stderr)
 
 
-def _erase(arguments: argparse.Namespace, settings: EraseSettings, pairing: Pairing) -> int:
+def _erase(
+    arguments: argparse.Namespace, settings: EraseSettings, images: Path, pairing: Pairing
+) -> int:
     from pconv_hpc.inpainting.batches import erase_all
     from pconv_hpc.inpainting.inpainter import load_inpainter  # slow to import: TensorFlow
 
@@ -121,7 +127,7 @@ def _erase(arguments: argparse.Namespace, settings: EraseSettings, pairing: Pair
     )
     with (
         StopRequest() as stop,
-        StageLedger(arguments.ledger, "inpaint", arguments.images) as ledger,
+        StageLedger(arguments.ledger, "inpaint", images) as ledger,
     ):
 
         def note(result: Result) -> None:

@@ -23,6 +23,7 @@ from pconv_hpc.foundation.mpi import World
 from pconv_hpc.foundation.stop_request import StopRequest
 from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
+from pconv_hpc.options.inputs import Inputs, inputs_of
 from pconv_hpc.options.stage import add_stage_options, stage_settings
 from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import Photos
@@ -53,6 +54,7 @@ _EXAMPLES = """\
   # another network
   pconv-hpc segment photos found --config my_config.py --checkpoint my_weights.pth --all
 """
+_SEVERAL = "pconv-hpc segment {} found/"
 
 
 def main() -> int:
@@ -62,24 +64,28 @@ def main() -> int:
     settings = every.segment
     general = settings.selection
     per_image = read_choices(settings.choices, general) if settings.choices else {}
-    photos = _photos(arguments, settings.choices, set(per_image))
+    inputs = inputs_of(arguments.images, arguments.out, _SEVERAL)
+    arguments.out = Path(arguments.out)
+    photos = _photos(arguments, inputs, settings.choices, set(per_image))
     if arguments.dry_run:
         for photo in photos:
             print(photo.photo)
         print(f"{len(photos)} photos", file=sys.stderr)
         return EXIT_DONE
-    return _segment(arguments, settings, every.resources, photos, Choices(general, per_image))
+    choices = Choices(general, per_image)
+    return _segment(arguments, settings, every.resources, inputs.images, photos, choices)
 
 
 def _parse() -> argparse.Namespace:
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument(
         "images",
-        type=Path,
-        help="photo, folder of photos, pack (its index.json or folder) or tar file",
+        nargs="+",
+        help="photo, several photos, folder of photos, pack (its index.json or folder) or tar file",
     )
-    parser.add_argument("out", type=Path, help="folder for the results")
-
+    parser.add_argument(
+        "out", help="folder for the results; with several photos, there or ending in /"
+    )
     add_setting_options(parser, SegmentSettings)
     add_setting_options(parser, Resources, stage="segment")
     add_stage_options(parser, dry_run="only list the photos")
@@ -88,40 +94,45 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="fail photos that could not be written back once they are erased, such as animations",
     )
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
-def _photos(arguments: argparse.Namespace, table: Path | None, chosen: set[str]) -> PlacesList:
+def _photos(
+    arguments: argparse.Namespace, inputs: Inputs, table: Path | None, chosen: set[str]
+) -> PlacesList:
     """Return the photos to work on; every photo of the table of choices must be there."""
-    if arguments.out.is_file():
-        raise UsageError(f"{arguments.out}: is a file; expected a folder for the results")
+    out, folder = arguments.out, inputs.images
+    if out.is_file():
+        raise UsageError(f"{out}: is a file; expected a folder for the results")
     source: Photos | None = None
     images: Sequence[str]
     if arguments.files_from:
-        folder, images = arguments.images, read_list(arguments.files_from, arguments.images)
-    elif is_source(arguments.images):
-        folder = arguments.images
-        source = open_photos(folder, arguments.out, World({}), save_index=not arguments.dry_run)
+        images = read_list(arguments.files_from, folder)
+    elif inputs.names:
+        images = inputs.names
+    elif is_source(folder):
+        source = open_photos(folder, out, World({}), save_index=not arguments.dry_run)
         images = source.keys
         if table is not None:
             refuse_unknown(table, chosen.difference(images), folder)
     else:
         others = Counter[str]()
-        folder, images = find_photos(arguments.images, arguments.out, others)
+        folder, images = find_photos(inputs.images, out, others)
         if others:
-            print(f"{arguments.images}: left out: {list_kinds(others)}", file=sys.stderr)
+            print(f"{folder}: left out: {list_kinds(others)}", file=sys.stderr)
         unknown = chosen - set(images)
-        if arguments.images.is_file():  # the table may be one for the whole folder
+        if inputs.images.is_file():  # the table may be one for the whole folder
             unknown = {image for image in unknown if not (folder / image).is_file()}
         if table is not None:
             refuse_unknown(table, unknown, folder)
-    return PlacesList(folder, images, arguments.out, source)
+    return PlacesList(folder, images, out, source)
 
 
 def _segment(
     arguments: argparse.Namespace,
     settings: SegmentSettings,
     resources: Resources,
+    images: Path,
     photos: PlacesList,
     choices: Choices,
 ) -> int:
@@ -134,7 +145,7 @@ def _segment(
     num_selected = 0
     with (
         StopRequest() as stop,
-        StageLedger(arguments.ledger, "segment", arguments.images) as ledger,
+        StageLedger(arguments.ledger, "segment", images) as ledger,
     ):
         segmenter = Segmenter(
             settings.config,

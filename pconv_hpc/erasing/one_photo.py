@@ -14,6 +14,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.foundation.launchers import program_command
 from pconv_hpc.masks.mask_growing import mask_pixels
+from pconv_hpc.photos.copying import copy_result
 from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.result_path import result_path
 from pconv_hpc.segmentation.answers import answered_instances, describe_instances
@@ -84,10 +85,12 @@ class OnePhoto:
         Raises:
             PconvError: the program could not; the message is its own.
         """
+        folder = self.folder / "erased"
         program = [*program_command("inpaint"), str(self.photo.absolute())]
-        files = [str(self.places.mask.absolute()), str(self.output.absolute())]
+        files = [str(self.places.mask.absolute()), str(folder.absolute())]
         command = [*program, *files, "--overwrite", self.settings.word]
         run_stage(command, self.folder / "inpaint.log")
+        copy_result(folder / self.photo.name, self.output)
 
     def mark(self, found: PhotoInstances, selected: Collection[int]) -> None:
         """Write the mask of the selected instances, and the overlay with them outlined in red."""

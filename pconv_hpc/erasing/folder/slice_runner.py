@@ -7,7 +7,6 @@ so the one that kills its process is found, three times, and is set aside; no ot
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from pconv_hpc.foundation.errors import (
     EXIT_USAGE,
     UsageError,
 )
+from pconv_hpc.photos.copying import copy_result
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 
 _LOG_NAME = "log.txt"
@@ -52,7 +52,6 @@ _MAX_DEATHS_AT_WORK = 10
 _MAX_DEATHS_AT_START = 2
 _COPY_THREADS = 8
 _COPIES_AT_ONCE = 256  # between two looks at whether to stop
-_COPY_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -299,7 +298,7 @@ class SliceRunner:
         target = part.stages.erased / photo
         try:
             if part.copies_empty and not target.exists():
-                _copy(part.stages.images / photo, target)
+                copy_result(part.stages.images / photo, target)
         except OSError as error:
             self._fail(photo, "copy", f"cannot be copied ({error.strerror})")
         else:
@@ -364,15 +363,6 @@ def forgive_failures(
 def log_path(manifest: Manifest, number: int) -> Path:
     """Return the log file of a slice that runs outside Slurm."""
     return manifest.slice_dir(number) / _LOG_NAME
-
-
-def _copy(photo: Path, target: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open(photo, "rb"))  # what fails here is the photo's failure
-        stack.enter_context(writing_results(target))
-        temporary = stack.enter_context(atomic_path(target))
-        with open(temporary, "wb") as copy:
-            shutil.copyfileobj(source, copy, _COPY_BLOCK_BYTES)
 
 
 def _describe(summary: SliceSummary) -> str:

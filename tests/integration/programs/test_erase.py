@@ -125,6 +125,32 @@ def test_answers_are_erased_one_after_the_other(tmp_path: Path, weights: Path) -
         assert Image.open(picture).size == (192, 192)
 
 
+def test_several_photos_are_several_photos_and_none_is_a_result(
+    tmp_path: Path, weights: Path
+) -> None:
+    """A shell's ``*.png`` must not cost the last photo; the others' failures are their own."""
+    names = ("a.png", "b.png", "c.png")
+    for name in names[:2]:
+        Image.fromarray(PHOTO.image).save(tmp_path / name)
+    (tmp_path / "c.png").write_bytes(b"no photo")
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    options = ("--weights", weights, *NETWORK, "--classes", "star", "--detail", "none")
+    for words in (names[:2], names):
+        refused = erase(*words, *options, "--overwrite", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert f"pconv-hpc erase {' '.join(words)}" in refused.stderr
+    table = tmp_path / "nothing in b.csv"
+    table.write_text("image\nb.png\n")
+    done = erase(*names, "out/", *options, "--choices", table, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "c.png: not an image" in done.stderr
+    assert "1 with nothing to erase (copied): b.png" in done.stdout
+    assert {name: (tmp_path / name).read_bytes() for name in names} == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    assert differences(tmp_path / "a.png", tmp_path / "out/a.png").any()
+    assert (tmp_path / "out/b.png").read_bytes() == before["b.png"]
+
+
 def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
     tmp_path: Path, weights: Path
 ) -> None:

@@ -88,6 +88,18 @@ def test_only_the_photos_of_a_list(tmp_path: Path, weights: Path, inpaint: Inpai
     assert "leads out of" in refused.stderr
 
 
+def test_several_photos_are_no_results(tmp_path: Path, weights: Path, inpaint: Inpaint) -> None:
+    photos, masks, out = make_folder(tmp_path, 3)
+    paths = [photos / "0.png", photos / "sub/1.png", photos / "sub/2.png"]
+    before = [path.read_bytes() for path in paths]
+    refused = inpaint(*paths, "--overwrite", "--weights", weights)
+    assert refused.code == 2
+    assert "2.png: is a file that is there" in refused.stderr
+    assert [path.read_bytes() for path in paths] == before
+    assert inpaint(*paths[:2], masks, f"{out}/", "--weights", weights, "--detail=none").code == 0
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.png")) == ["0.png", "sub/1.png"]
+
+
 def test_labels_of_label_maps(tmp_path: Path, weights: Path, inpaint: Inpaint) -> None:
     photos, masks, out = make_folder(tmp_path, 1)
     with Image.open(photos / "0.png") as image:
@@ -190,10 +202,10 @@ def test_arguments_that_cannot_be_used(
 def test_a_file_that_is_no_result_of_the_photo_is_refused(tmp_path: Path, inpaint: Inpaint) -> None:
     photos, masks, _ = make_folder(tmp_path, 1)
     (tmp_path / "file").touch()
-    for out in (tmp_path / "clean.jpg", tmp_path / "file"):
-        refused = inpaint(photos / "0.png", masks / "0.png", out)
+    for name, message in (("clean.jpg", "name that ends in .png"), ("file", "OUT replaces none")):
+        refused = inpaint(photos / "0.png", masks / "0.png", tmp_path / name)
         assert refused.code == 2
-        assert "expected a name that ends in .png, or a folder" in refused.stderr
+        assert message in refused.stderr
     assert not (tmp_path / "clean.jpg").exists()
 
 
