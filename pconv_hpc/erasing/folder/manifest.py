@@ -10,13 +10,14 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pconv_hpc.cluster.folder_lock import FolderLock
 from pconv_hpc.erasing.folder.photo_listing import list_work
+from pconv_hpc.erasing.folder.slice_cutting import SliceCutting
 from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.atomic import atomic_path, remove_unfinished, write_json
 from pconv_hpc.foundation.disk_space import writing_results
@@ -94,6 +95,17 @@ class Manifest:
         return len(self.slices)
 
     @property
+    def num_units(self) -> int:
+        """How many slices there could be: of a folder of tar files, as many as there are of them.
+
+        Raises:
+            UsageError: ``photos.jsonl`` cannot be read.
+        """
+        if self.inputs == "folder":
+            return self.num_photos
+        return len({row.tar for number in range(self.num_slices) for row in self.photos(number)})
+
+    @property
     def root(self) -> Path:
         """The folder that the photos' paths, or those of their tar files, are relative to."""
         return self.images.parent if self.images.is_file() else self.images
@@ -168,7 +180,7 @@ def build_manifest(
         images: folder of photos, or of tar files of photos, with all its subfolders; or a tar file.
         out: folder of the results; photos in it are left out.
         num_slices: contiguous parts of about the same size in bytes, none of which divides a tar
-            file; some are empty where there are fewer photos.
+            file; the last ones are empty where there are fewer photos or tar files.
         settings: what is done to each photo.
         chunk_rows: so many rows are in memory at once.
         environment: tells which Slurm job this process belongs to.
@@ -240,8 +252,9 @@ def _write(
     chunk_rows: int,
     passed_over: Counter[str] | None,
 ) -> None:
+    tars = Counter[str]()
     photos = list_work(images, out, settings.segment.choices, passed_over)
-    with SortedRows(photos, out, chunk_rows=chunk_rows) as rows:
+    with SortedRows(_weighed(photos, tars), out, chunk_rows=chunk_rows) as rows:
         inputs: Inputs = "folder" if next(iter(rows)).tar is None else "tar"
         if inputs == "tar" and settings.empty == "skip":
             raise UsageError(
@@ -249,7 +262,7 @@ def _write(
                 "cannot be left out; use --empty copy"
             )
         with atomic_path(out / PHOTOS_NAME) as temporary:
-            slices = _write_rows(rows, temporary, num_slices)
+            slices = _write_rows(rows, temporary, num_slices, tars)
     manifest = Manifest(
         images=images,
         out=out,
@@ -269,26 +282,40 @@ def _save(manifest: Manifest) -> None:
     write_json(manifest.out / MANIFEST_NAME, value)
 
 
-def _write_rows(rows: SortedRows, path: Path, num_slices: int) -> list[Slice]:
+def _write_rows(
+    rows: SortedRows, path: Path, num_slices: int, tars: Mapping[str, int]
+) -> list[Slice]:
     """Write the rows, and return the slices that their weights make."""
     total = rows.num_bytes + rows.num_rows * _BYTES_EACH
-    weight = offset = 0
+    cutting = SliceCutting(num_slices, len(tars) or rows.num_rows, total)
+    offset = 0
     parts: list[list[int]] = []  # the fields of slices, growing
     tar: str | None = None
     with open(path, "w", encoding="ascii") as stream:
         for number, row in enumerate(rows):
-            if tar is None or row.tar != tar:
+            if row.tar is None or row.tar != tar:
                 tar = row.tar
-                while len(parts) <= weight * num_slices // total:
+                if cutting.begins(_weight(row) if tar is None else tars[tar]):
                     parts.append([number, 0, offset, 0])
             line = f"{row.to_json()}\n"
             stream.write(line)
             offset += len(line)
-            weight += row.num_bytes + _BYTES_EACH
             parts[-1][1] += 1
             parts[-1][3] += row.num_bytes
     parts += [[rows.num_rows, 0, offset, 0]] * (num_slices - len(parts))
     return [Slice(*part) for part in parts]
+
+
+def _weight(row: PhotoRow) -> int:
+    return row.num_bytes + _BYTES_EACH
+
+
+def _weighed(photos: Iterable[PhotoRow], tars: Counter[str]) -> Iterator[PhotoRow]:
+    """Yield the photos, and add up the weight of each tar file."""
+    for row in photos:
+        if row.tar is not None:
+            tars[row.tar] += _weight(row)
+        yield row
 
 
 def read_manifest(out: Path) -> Manifest:

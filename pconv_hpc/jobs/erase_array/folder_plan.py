@@ -37,6 +37,7 @@ class FolderPlan:
         num_slices: how many slices they are cut into.
         settings: what is done to each.
         to_do: the slices that are to be worked on now.
+        num_asked: how many slices were asked for, if that is more than can be.
         passed_over: how many files are no photos, by kind; nothing for a folder listed before.
     """
 
@@ -46,6 +47,7 @@ class FolderPlan:
     num_slices: int
     settings: EraseSettings
     to_do: Sequence[int]
+    num_asked: int | None = None
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def build(self) -> Manifest:
@@ -62,11 +64,12 @@ class FolderPlan:
         """Return the lines a person wants to read before it begins."""
         settings = self.settings
         each = math.ceil(self.num_photos / self.num_slices)
+        capped = f" ({self.num_asked:,} cannot be filled)" if self.num_asked else ""
         lines = [
             f"photos      {self.num_photos:,} in {self.images}",
             *([f"left out    {list_kinds(self.passed_over)}"] if self.passed_over else []),
             f"results     {self.out}",
-            f"slices      {self.num_slices}, about {each:,} photos each",
+            f"slices      {self.num_slices}, about {each:,} photos each{capped}",
             f"to do       {compact_indices(self.to_do) or _NOTHING}",
             *(f"{name:<12}{value}" for name, value in settings.summary.items()),
             f"the others  {_EMPTY[settings.empty]}",
@@ -89,7 +92,8 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         images: the folder of the photos.
         out: the folder of the results.
         settings: what is done to each photo.
-        num_tasks: ``None``: by the number of photos.
+        num_tasks: how many slices are wanted; there are no more than photos, or than tar files.
+            ``None``: by the number of photos.
 
     Raises:
         UsageError: there are no photos, the table of choices names others, or ``out`` cannot be
@@ -98,8 +102,12 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
     images, out = images.absolute(), out.absolute()
     require_own_folder(out, images)
     others = Counter[str]()
-    num_photos = sum(1 for _ in list_work(images, out, settings.segment.choices, others))
-    num_slices = num_tasks or default_num_tasks(num_photos)
+    num_photos, tars = 0, set[str]()
+    for row in list_work(images, out, settings.segment.choices, others):
+        num_photos += 1
+        if row.tar is not None:
+            tars.add(row.tar)
+    num_slices = min(num_tasks or default_num_tasks(num_photos), len(tars) or num_photos)
     return FolderPlan(
         images=images,
         out=out,
@@ -107,6 +115,7 @@ def plan_new(images: Path, out: Path, settings: EraseSettings, num_tasks: int | 
         num_slices=num_slices,
         settings=settings,
         to_do=range(num_slices),
+        num_asked=num_tasks if num_tasks and num_tasks > num_slices else None,
         passed_over=others,
     )
 
@@ -131,6 +140,8 @@ def plan_rest(
         UsageError: other work was begun there.
     """
     images, num_slices = images.absolute(), num_tasks or manifest.num_slices
+    if num_slices > manifest.num_slices:
+        num_slices = min(num_slices, manifest.num_units)
     require_same(manifest, images, num_slices, settings)
     return FolderPlan(
         images=images,

@@ -79,7 +79,7 @@ def test_a_table_of_choices_may_name_only_photos_that_are_there(tmp_path: Path) 
     assert build_manifest(images, tmp_path / "out", num_slices=1, settings=settings).num_photos == 2
 
 
-@pytest.mark.parametrize(("num_photos", "num_slices"), [(1, 1), (3, 8), (64, 8), (101, 7)])
+@pytest.mark.parametrize(("num_photos", "num_slices"), [(1, 1), (2, 2), (3, 8), (64, 8), (101, 7)])
 def test_slices_cover_all_photos_once_and_evenly(
     tmp_path: Path, num_photos: int, num_slices: int
 ) -> None:
@@ -102,6 +102,20 @@ def test_slices_are_balanced_by_bytes(tmp_path: Path) -> None:
     weights = [part.num_bytes + (64 << 10) * part.num_photos for part in manifest.slices]
     assert max(weights) - min(weights) < 2 * 1_100_000
     assert manifest.slices[0].num_photos < manifest.slices[-1].num_photos
+
+
+@pytest.mark.parametrize("sizes", [(1, 9), (9, 1), (0, 0, 10**9, 1, 1, 1, 1), (10**9, 5, 1, 1, 1)])
+@pytest.mark.parametrize("num_slices", [2, 4, 5000])
+def test_no_slice_is_empty_while_another_holds_two(
+    tmp_path: Path, sizes: tuple[int, ...], num_slices: int
+) -> None:
+    for index, size in enumerate(sizes):
+        os.truncate(make(tmp_path / "photos", [f"{index}.jpg"]) / f"{index}.jpg", size)
+    manifest = build_manifest(
+        tmp_path / "photos", tmp_path / "out", num_slices=num_slices, settings=SETTINGS
+    )
+    lengths = [len(part) for part in names_of(manifest)]
+    assert sum(length > 0 for length in lengths) == min(num_slices, len(sizes))
 
 
 def test_sorting_takes_memory_for_a_chunk_and_not_for_the_folder(tmp_path: Path) -> None:
