@@ -39,6 +39,8 @@ from pconv_hpc.options.erase import (
 from pconv_hpc.options.from_settings import settings_of
 from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.sbatch import sbatch_options_of
+from pconv_hpc.segmentation.choices import read_choices
+from pconv_hpc.segmentation.selection import Selection
 
 _EXAMPLES = """\
   # show what is in a photo, and ask which of it to erase
@@ -123,10 +125,12 @@ def _erase_photo(arguments: argparse.Namespace) -> int:
 
 
 def _erase_several(arguments: argparse.Namespace, names: Sequence[str]) -> int:
-    settings = erase_settings(arguments, None)
+    settings, folder = erase_settings(arguments, None), arguments.images
+    if settings.segment.choices:
+        read_choices(settings.segment.choices, Selection(), folder).require_on_disk(folder)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         return SeveralPhotos(
-            folder=arguments.images,
+            folder=folder,
             names=names,
             out=arguments.out,
             work=arguments.work or Path(temporary),

@@ -26,8 +26,8 @@ from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.stage import add_stage_options, stage_settings
+from pconv_hpc.photos.sources.named_photos import read_list
 from pconv_hpc.photos.sources.passed_over import list_kinds
-from pconv_hpc.segmentation.photo_places import read_list
 
 _EXAMPLES = """\
   # one photo

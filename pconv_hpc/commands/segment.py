@@ -25,10 +25,11 @@ from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.inputs import Inputs, inputs_of
 from pconv_hpc.options.stage import add_stage_options, stage_settings
+from pconv_hpc.photos.sources.named_photos import read_list
 from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import Photos
-from pconv_hpc.segmentation.choices import Choices, read_choices, refuse_unknown
-from pconv_hpc.segmentation.photo_places import PlacesList, find_photos, is_source, read_list
+from pconv_hpc.segmentation.choices import Choices, ChoiceTable, read_choices
+from pconv_hpc.segmentation.photo_places import PlacesList, find_photos, is_source
 from pconv_hpc.segmentation.settings import SegmentSettings
 from pconv_hpc.shards.packed_photos import open_photos
 
@@ -63,17 +64,19 @@ def main() -> int:
     every = stage_settings(arguments)
     settings = every.segment
     general = settings.selection
-    per_image = read_choices(settings.choices, general) if settings.choices else {}
     inputs = inputs_of(arguments.images, arguments.out, _SEVERAL)
     arguments.out = Path(arguments.out)
-    photos = _photos(arguments, inputs, settings.choices, set(per_image))
+    images = inputs.images
+    folder = images.parent if images.is_file() else images
+    table = read_choices(settings.choices, general, folder) if settings.choices else None
+    photos = _photos(arguments, inputs, table)
     if arguments.dry_run:
         for photo in photos:
             print(photo.photo)
         print(f"{len(photos)} photos", file=sys.stderr)
         return EXIT_DONE
-    choices = Choices(general, per_image)
-    return _segment(arguments, settings, every.resources, inputs.images, photos, choices)
+    choices = Choices(general, table.per_image if table else None)
+    return _segment(arguments, settings, every.resources, images, photos, choices)
 
 
 def _parse() -> argparse.Namespace:
@@ -97,34 +100,32 @@ def _parse() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-def _photos(
-    arguments: argparse.Namespace, inputs: Inputs, table: Path | None, chosen: set[str]
-) -> PlacesList:
+def _photos(arguments: argparse.Namespace, inputs: Inputs, table: ChoiceTable | None) -> PlacesList:
     """Return the photos to work on; every photo of the table of choices must be there."""
-    out, folder = arguments.out, inputs.images
+    out, folder, listed = arguments.out, inputs.images, arguments.files_from
     if out.is_file():
         raise UsageError(f"{out}: is a file; expected a folder for the results")
     source: Photos | None = None
     images: Sequence[str]
-    if arguments.files_from:
-        images = read_list(arguments.files_from, folder)
-    elif inputs.names:
-        images = inputs.names
+    if listed or inputs.names:
+        images = read_list(listed, folder) if listed else inputs.names or ()
+        is_all_there = listed is None or listed.suffix != ".jsonl"  # of a folder's slice
+        if table and is_all_there:
+            table.require_on_disk(folder)
     elif is_source(folder):
         source = open_photos(folder, out, World({}), save_index=not arguments.dry_run)
         images = source.keys
-        if table is not None:
-            refuse_unknown(table, chosen.difference(images), folder)
+        if table:
+            table.require(images, folder)
     else:
         others = Counter[str]()
         folder, images = find_photos(inputs.images, out, others)
         if others:
             print(f"{folder}: left out: {list_kinds(others)}", file=sys.stderr)
-        unknown = chosen - set(images)
-        if inputs.images.is_file():  # the table may be one for the whole folder
-            unknown = {image for image in unknown if not (folder / image).is_file()}
-        if table is not None:
-            refuse_unknown(table, unknown, folder)
+        if table and inputs.images.is_file():  # the table may be one for the whole folder
+            table.require_on_disk(folder)
+        elif table:
+            table.require(images, folder)
     return PlacesList(folder, images, out, source)
 
 

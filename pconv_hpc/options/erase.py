@@ -109,8 +109,8 @@ def erase_settings(arguments: argparse.Namespace, recorded: EraseSettings | None
 
 
 def _require_selection(settings: SegmentSettings) -> None:
-    if settings.choices is not None:
-        read_choices(settings.choices, settings.selection)
+    if settings.choices is not None:  # where its photos are is looked at when they are listed
+        read_choices(settings.choices, settings.selection, Path("/"))
     elif not settings.selects:
         raise UsageError(
             "nothing is selected: for a folder say what to erase, such as --classes person, --all "

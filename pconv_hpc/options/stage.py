@@ -14,7 +14,7 @@ def add_stage_options(parser: argparse.ArgumentParser, *, dry_run: str) -> None:
         "--files-from",
         type=Path,
         metavar="FILE",
-        help="only these photos: relative paths by line, or .jsonl rows with a photo each",
+        help="only these photos: their paths by line, or .jsonl rows with a photo each",
     )
     work.add_argument(
         "--ledger", type=Path, metavar="FILE", help="append what becomes of each photo, as JSON"

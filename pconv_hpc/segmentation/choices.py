@@ -1,18 +1,22 @@
 """What is to be selected in which photo, and the tables in which people write that."""
 
-import csv
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.errors import UsageError, require
+from pconv_hpc.photos.sources.list_files import read_table
+from pconv_hpc.photos.sources.named_photos import (
+    OnDisk,
+    refuse_unmatched,
+    relative_name,
+    same_letters,
+)
 from pconv_hpc.segmentation.instances import Instance
 from pconv_hpc.segmentation.selection import Selection, check_classes, select
 from pconv_hpc.segmentation.selection_text import parse_box, parse_number, parse_point
 
 COLUMNS = ("image", "click", "number", "class", "box")
-_MAX_FIELD_CHARACTERS = 1 << 16
-_SHOWN = 5  # names of a long list
 
 
 class Choices:
@@ -28,6 +32,7 @@ class Choices:
     ) -> None:
         self.general = general
         self.per_image = per_image or {}
+        self._by_letters = {same_letters(image): image for image in self.per_image}
 
     def checked(self, classes: Sequence[str]) -> "Choices":
         """Return the choices with class names as the network spells them.
@@ -66,13 +71,42 @@ class Choices:
         return tuple(sorted(chosen))
 
     def _of(self, image: str) -> tuple[Selection, ...]:
-        return self.per_image.get(image, (self.general,))
+        named = image if image in self.per_image else self._by_letters.get(same_letters(image))
+        return (self.general,) if named is None else self.per_image[named]
 
 
 _NOTHING = Selection()
 
 
-def read_choices(path: Path, defaults: Selection) -> dict[str, tuple[Selection, ...]]:
+@dataclass(frozen=True)
+class ChoiceTable:
+    """What a table says; ``read_choices`` returns it.
+
+    Attributes:
+        path: its file.
+        per_image: selections by relative path, none for a photo that is only named.
+        lines: the last line of each photo.
+    """
+
+    path: Path
+    per_image: dict[str, tuple[Selection, ...]]
+    lines: dict[str, int]
+
+    def require(self, photos: Iterable[str], folder: Path) -> None:
+        """Raise ``UsageError`` where none of ``photos``, which are in ``folder``, is meant."""
+        known = list(photos)
+        there = set(map(same_letters, known))
+        unmatched = {n: line for n, line in self.lines.items() if same_letters(n) not in there}
+        refuse_unmatched(self.path, unmatched, folder, known)
+
+    def require_on_disk(self, folder: Path) -> None:
+        """Raise ``UsageError`` where a row means no file in ``folder``."""
+        on_disk = OnDisk(folder)
+        unmatched = {n: line for n, line in self.lines.items() if on_disk.find(n) is None}
+        refuse_unmatched(self.path, unmatched, folder, on_disk.photos())
+
+
+def read_choices(path: Path, defaults: Selection, folder: Path | None) -> ChoiceTable:
     """Read a table (CSV) of what is to be erased in which photo.
 
     Its first line names the columns: ``image``, the path relative to the folder of photos, and
@@ -83,56 +117,26 @@ def read_choices(path: Path, defaults: Selection) -> dict[str, tuple[Selection, 
     Args:
         path: the table.
         defaults: where ``min_score`` and ``tolerance`` are taken from.
+        folder: of the photos, for absolute paths; ``None``: these are refused.
 
     Raises:
         UsageError: it cannot be read, or a cell cannot be understood; the message gives its line.
     """
-    lines: dict[str, tuple[Selection, ...]] = {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            csv.field_size_limit(_MAX_FIELD_CHARACTERS)
-            reader = csv.DictReader(stream, strict=True)
-            _check_header(path, reader.fieldnames)
-            for row in reader:
-                try:
-                    image, selection = _parse_row(row, defaults)
-                except UsageError as error:
-                    raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
-                lines[image] = (*lines.get(image, ()), selection)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a table of comma-separated values ({error})") from error
-    return lines
+    table = ChoiceTable(path, {}, {})
+    for number, row in read_table(path, COLUMNS, "image"):
+        try:
+            require(row["image"] != "", "names no image")
+            image = relative_name(row["image"], folder)
+            selection = _parse_row(row, defaults)
+        except UsageError as error:
+            raise UsageError(f"{path}, line {number}: {error}") from error
+        table.per_image[image] = (*table.per_image.get(image, ()), selection)
+        table.lines[image] = number
+    return table
 
 
-def refuse_unknown(path: Path, unknown: Collection[str], images: Path) -> None:
-    """Raise ``UsageError`` if a table names photos that are unknown in ``images``."""
-    if unknown:
-        more = ", ..." if len(unknown) > _SHOWN else ""
-        raise UsageError(
-            f"{path}: names {len(unknown)} photos that are not in {images}: "
-            f"{', '.join(sorted(unknown)[:_SHOWN])}{more}; expected paths relative to it"
-        )
-
-
-def _check_header(path: Path, header: Sequence[str] | None) -> None:
-    names = list(header or ())
-    unknown = [name for name in names if name not in COLUMNS]
-    if "image" not in names or unknown:
-        raise UsageError(
-            f"{path}: the first line must name the columns, 'image' and any of "
-            f"{', '.join(COLUMNS[1:])}; found: {', '.join(names) or 'nothing'}"
-        )
-
-
-def _parse_row(row: dict[str, str], defaults: Selection) -> tuple[str, Selection]:
-    if None in row or None in row.values():
-        raise UsageError("has more or fewer cells than the first line; quote cells with commas")
-    image = row["image"].strip()
-    if not image:
-        raise UsageError("names no image")
-    selection = replace(
+def _parse_row(row: dict[str, str], defaults: Selection) -> Selection:
+    return replace(
         defaults,
         clicks=tuple(parse_point(text) for text in _parts(row, "click")),
         numbers=tuple(parse_number(text) for text in _parts(row, "number")),
@@ -141,7 +145,6 @@ def _parse_row(row: dict[str, str], defaults: Selection) -> tuple[str, Selection
         largest=None,
         every=False,
     )
-    return image, selection
 
 
 def _parts(row: dict[str, str], column: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from pconv_hpc.photos.decode import decode_rgb
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
 from pconv_hpc.photos.sources.passed_over import no_photos
 from pconv_hpc.photos.sources.photo_source import Photos
-from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.visible_files import visible_files
 from pconv_hpc.shards.shard_index import is_pack
 
@@ -125,34 +124,3 @@ def find_photos(
     if not found:
         raise no_photos(images, others)
     return images, found
-
-
-def read_list(path: Path, folder: Path) -> list[str]:
-    """Read the relative paths of photos, as one task of many is given them.
-
-    Args:
-        path: one path on each line; or, if it ends in ``.jsonl``, rows like those of a manifest's
-            ``photos.jsonl``, in which every name fits.
-        folder: what the paths are relative to.
-
-    Raises:
-        UsageError: it cannot be read, is empty, or a path leads out of ``folder``.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder, and a list of photos needs one")
-    try:
-        if path.suffix == ".jsonl":
-            lines = path.read_bytes().splitlines()
-            images = [PhotoRow.from_json(line).photo for line in lines if line.strip()]
-        else:
-            text = path.read_text(encoding="utf-8")
-            images = [line for line in text.splitlines() if line.strip()]
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path}: not a list of paths ({error})") from error
-    for image in images:
-        relative = PurePosixPath(image)
-        if relative.is_absolute() or ".." in relative.parts:
-            raise UsageError(f"{path}: {image!r} leads out of {folder}; expected relative paths")
-    if not images:
-        raise UsageError(f"{path}: names no photos")
-    return images

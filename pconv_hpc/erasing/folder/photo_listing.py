@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES
+from pconv_hpc.photos.sources.named_photos import refuse_unmatched, same_letters
 from pconv_hpc.photos.sources.passed_over import (
     HIDDEN,
     LINKED_FOLDERS,
@@ -16,7 +17,7 @@ from pconv_hpc.photos.sources.passed_over import (
 )
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.tar_files import list_photos
-from pconv_hpc.segmentation.choices import read_choices, refuse_unknown
+from pconv_hpc.segmentation.choices import read_choices
 from pconv_hpc.segmentation.selection import Selection
 
 _TAR_SUFFIX = ".tar"
@@ -40,12 +41,19 @@ def list_work(
         UsageError: there are no photos, photos lie beside tar files, something cannot be read, or
             the table names photos that are not among them.
     """
-    missing = set(read_choices(choices, Selection())) if choices else set()
-    for row in _list_all(images, left_out, Counter() if passed_over is None else passed_over):
-        missing.discard(row.photo)
+    root = images.parent if images.is_file() else images
+    table = read_choices(choices, Selection(), root) if choices else None
+    missing = {same_letters(name): name for name in table.lines} if table else {}
+    others = Counter[str]() if passed_over is None else passed_over
+    for row in _list_all(images, left_out, others):
+        if choices and row.tar and table:  # it is unpacked elsewhere, so absolute paths are no use
+            table = read_choices(choices, Selection(), None)
+        missing.pop(same_letters(row.photo), None)
         yield row
-    if choices:
-        refuse_unknown(choices, missing, images.parent if images.is_file() else images)
+    if table:
+        unmatched = {name: table.lines[name] for name in missing.values()}
+        there = (row.photo for row in _list_all(images, left_out, Counter()))
+        refuse_unmatched(table.path, unmatched, root, there)
 
 
 def _list_all(images: Path, left_out: Path, others: Counter[str]) -> Iterator[PhotoRow]:

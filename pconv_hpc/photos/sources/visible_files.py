@@ -10,7 +10,7 @@ from pconv_hpc.photos.sources.passed_over import HIDDEN, LINKED_FOLDERS, kind_of
 
 
 def visible_files(
-    folder: Path, left_out: Path, suffixes: Collection[str], passed_over: Counter[str]
+    folder: Path, left_out: Path | None, suffixes: Collection[str], passed_over: Counter[str]
 ) -> Iterator[str]:
     """Yield the relative paths of a folder's files, sorted, with ``/``; links are not followed.
 
@@ -18,7 +18,7 @@ def visible_files(
 
     Args:
         folder: with all its subfolders.
-        left_out: a folder in it, of results.
+        left_out: a folder in it, of results; ``None``: there is none.
         suffixes: of the files that are wanted, in lower case.
         passed_over: is told how many others there are, by kind.
 
@@ -36,7 +36,7 @@ def visible_files(
         elif path.is_symlink():
             passed_over[LINKED_FOLDERS] += 1
         else:
-            return not (left_out.exists() and path.samefile(left_out))
+            return not (left_out and left_out.exists() and path.samefile(left_out))
         return False
 
     for root, folders, names in os.walk(folder, onerror=fail):

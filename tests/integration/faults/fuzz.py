@@ -37,8 +37,10 @@ with atheris.instrument_imports(include=["pconv_hpc", "PIL", "pillow_heif", "tif
     from pconv_hpc.photos.decode import ImageError, decode_rgb, decode_square
     from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
     from pconv_hpc.photos.photo import Box
-    from pconv_hpc.photos.sources.sorted_listing import PhotoRow
-
+    from pconv_hpc.photos.sources.named_photos import read_list
+from pconv_hpc.photos.sources.sorted_listing import PhotoRow
+from pconv_hpc.segmentation.choices import read_choices
+from pconv_hpc.segmentation.selection import Selection
 from tests.integration.faults.hostile_corpus import photo_files
 from tests.integration.faults.hostile_yaml import HOSTILE_YAML
 
@@ -216,11 +218,43 @@ class Ledgers:
             holder.describe()
 
 
+class Lists:
+    """The readers of lists and tables that people write: no path leads out of the folder."""
+
+    max_bytes = 1024
+
+    def __init__(self, scratch: Path) -> None:
+        self._folder = scratch / "photos"
+        self._list, self._table = scratch / "list.txt", scratch / "table.csv"
+
+    def seeds(self) -> list[bytes]:
+        """Return a list and a table, in several encodings."""
+        (self._folder / "a").mkdir(parents=True, exist_ok=True)
+        (self._folder / "a/b.jpg").touch()
+        names = f"./a//b.jpg\r\n{self._folder.absolute()}/a/b.jpg\n"
+        table = "sep=;\nimage;click;number;class;box\na/b.jpg;1 2;3;person;0 0 9 9\n;;\n"
+        return [text.encode(code) for text in (names, table) for code in ("utf-8-sig", "utf-16")]
+
+    def __call__(self, data: bytes) -> None:
+        """Read ``data`` as a list and as a table."""
+        self._list.write_bytes(data)
+        self._table.write_bytes(data)
+        with contextlib.suppress(UsageError):
+            assert read_list(self._list, self._folder) == ["a/b.jpg"]
+        with contextlib.suppress(UsageError):
+            table = read_choices(self._table, Selection(), self._folder)
+            for name in table.per_image:
+                path = Path(os.path.normpath(self._folder / name))
+                assert path.is_relative_to(self._folder), "it leads out of the folder"
+            table.require_on_disk(self._folder)
+
+
 TARGETS = {
     "images": Images,
     "configurations": Configurations,
     "manifests": Manifests,
     "ledgers": Ledgers,
+    "lists": Lists,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.paths import REPOSITORY
 
-RUNS = {"images": 2000, "configurations": 1500, "manifests": 2000, "ledgers": 1500}
+RUNS = {"images": 2000, "configurations": 1500, "manifests": 2000, "ledgers": 1500, "lists": 1500}
 
 
 @pytest.mark.parametrize("target", RUNS)

@@ -183,7 +183,7 @@ def test_quitting_erases_nothing_and_a_wrong_answer_of_a_script_is_an_error(
         (("folder", "out", "--weights", "W"), "nothing is selected"),
         (("folder", "out", "--weights", "W", "--all", "--checkpoint", "no.pth"), "no.pth: no such"),
         (("folder", "out", "--weights", "W", "--all", "--choices", "no.csv"), "no.csv"),
-        (("folder", "out", "--weights", "W", "--choices", "t.csv"), "not in"),
+        (("folder", "out", "--weights", "W", "--choices", "t.csv"), "line 2: no photo other.png"),
         (("folder", "folder", "--weights", "W", "--all"), "a folder of their own"),
         (("folder", "a.png/x", "--weights", "W", "--all", "--local"), "a.png: not a folder"),
         (("folder", "out", "--weights", "W", "--all", "--sbatch", "array=1"), "--tasks"),

@@ -54,11 +54,11 @@ def test_table(tmp_path: Path) -> None:
         tmp_path,
         "\ufeffimage,click,number,class,box\n"
         "a.jpg,10 20; 30 40,,,\n"
-        '"sub/b, c.jpg",,2;5,person,"1,2,3,4"\n'
+        '"./sub//b, c.jpg",,2;5,person,"1,2,3,4"\n'
         "a.jpg,,,car;bus,\n"
         "empty.jpg,,,,\n",
     )
-    read = read_choices(path, DEFAULTS)
+    read = read_choices(path, DEFAULTS, None).per_image
     common = {"min_score": 0.4, "tolerance": 7.0}
     assert read == {
         "a.jpg": (
@@ -82,20 +82,22 @@ def test_table(tmp_path: Path) -> None:
         ("image,click\na.jpg,1,2\n", "line 2: has more or fewer cells"),
         ("image,click\na.jpg\n", "line 2: has more or fewer cells"),
         ("image,number\n ,1\n", "line 2: names no image"),
+        ("image,number\n\n../a.jpg,1\n", "line 3: '../a.jpg' leads out"),
+        ("image,number\n/x/a.jpg,1\n", "line 2: '/x/a.jpg' leads out"),
         ('image,click\n"a.jpg,1\n', "not a table"),
     ],
 )
 def test_bad_table_names_file_and_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=rf"choices\.csv.*{message}"):
-        read_choices(_table(tmp_path, text), DEFAULTS)
+        read_choices(_table(tmp_path, text), DEFAULTS, None)
 
 
 def test_table_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        read_choices(tmp_path / "choices.csv", DEFAULTS)
+        read_choices(tmp_path / "choices.csv", DEFAULTS, None)
     (tmp_path / "choices.csv").write_bytes(b"image\n\xff\xfe\n")
-    with pytest.raises(UsageError, match="not a table"):
-        read_choices(tmp_path / "choices.csv", DEFAULTS)
+    with pytest.raises(UsageError, match="not text"):
+        read_choices(tmp_path / "choices.csv", DEFAULTS, None)
 
 
 def test_named_photos_have_their_own_choice_and_others_the_general_one() -> None:
@@ -116,6 +118,8 @@ def test_named_photos_have_their_own_choice_and_others_the_general_one() -> None
     assert choices.select("a.jpg", scene, **size) == (0, 1)
     assert choices.select("nothing.jpg", scene, **size) == ()
     assert choices.describe("nothing.jpg") is None
+    accented = Choices(Selection(every=True), {"\u00e9.jpg": (Selection(numbers=(1,)),)})
+    assert accented.select("e\u0301.jpg", scene, **size) == (0,)  # as macOS spells it
     assert choices.describe("a.jpg") != choices.describe("other.jpg")
 
 

@@ -1,19 +1,16 @@
 """Which files of a folder are segmented, and where results go."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.segmentation.photo_places import (
     PlacesList,
     find_photos,
     is_source,
     places,
-    read_list,
 )
 from pconv_hpc.shards.packed_photos import PackedPhotos
 from tests.support.random_packs import make_pack
@@ -75,44 +72,3 @@ def test_packs_and_tar_files_are_told_from_photos(tmp_path: Path) -> None:
         assert is_source(tmp_path / name)
     for name in ("a.jpg", "photos", "folder.tar", "none.tar"):
         assert not is_source(tmp_path / name)
-
-
-def test_list_of_photos(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("a/b.jpg\n\nc d.jpg\n")
-    assert read_list(tmp_path / "list.txt", tmp_path) == ["a/b.jpg", "c d.jpg"]
-
-
-def test_a_list_of_rows_holds_every_name(tmp_path: Path) -> None:
-    names = ["two\nlines.jpg", "-a.jpg", os.fsdecode(b"latin\xe4.jpg"), "odd\x85\u2028.jpg"]
-    rows = [PhotoRow(name, 1).to_json() for name in names]
-    (tmp_path / "todo.jsonl").write_text("\n".join(rows) + "\n")
-    assert read_list(tmp_path / "todo.jsonl", tmp_path) == names
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "../a.jpg", "a/../../b.jpg"])
-def test_list_never_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    (tmp_path / "list.txt").write_text(f"a.jpg\n{name}\n")
-    (tmp_path / "list.jsonl").write_text(PhotoRow(name, 1).to_json())
-    for path in (tmp_path / "list.txt", tmp_path / "list.jsonl"):
-        with pytest.raises(UsageError, match="leads out of"):
-            read_list(path, tmp_path)
-
-
-def test_bad_lists_are_errors(tmp_path: Path) -> None:
-    (tmp_path / "empty.txt").write_text("\n")
-    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe")
-    (tmp_path / "empty.jsonl").write_text("\n")
-    (tmp_path / "torn.jsonl").write_text('{"photo": "a.')
-    (tmp_path / "other.jsonl").write_text('{"image": "a.jpg"}')
-    for name, message in (
-        ("empty.txt", "names no photos"),
-        ("binary.txt", "not a list of paths"),
-        ("missing.txt", "not a list of paths"),
-        ("empty.jsonl", "names no photos"),
-        ("torn.jsonl", "not a list of paths"),
-        ("other.jsonl", "not a list of paths"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            read_list(tmp_path / name, tmp_path)
-    with pytest.raises(UsageError, match="no such folder"):
-        read_list(tmp_path / "empty.txt", tmp_path / "none")
