@@ -18,6 +18,7 @@ from pathlib import Path
 from pconv_hpc.erasing.folder.stage_ledger import StageLedger
 from pconv_hpc.erasing.settings import Resources
 from pconv_hpc.erasing.stage_loop import follow
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import EXIT_DONE, UsageError
 from pconv_hpc.foundation.mpi import World
 from pconv_hpc.foundation.stop_request import StopRequest
@@ -164,6 +165,9 @@ def _segment(
             max_pixels=resources.max_pixels,
             for_erasing=arguments.for_erasing,
         )
+        if settings.selects:  # also where nothing is: pconv-hpc inpaint then finds nothing to erase
+            with writing_results(arguments.out):
+                (arguments.out / "masks").mkdir(parents=True, exist_ok=True)
 
         def note(result: Result) -> None:
             nonlocal num_selected

@@ -41,6 +41,9 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
     ``a/photo.jpg`` in ``out``. Hidden files are left out. Both may also be a single file; then
     ``out`` is a file name with the photo's suffix, or a folder.
 
+    That no photo has a mask is an error, unless ``pconv-hpc segment`` has looked for objects in one
+    of them and written what it found beside ``masks``: then nothing was selected.
+
     ``only`` restricts a folder to these photos, by relative path. That none of them has a mask is
     no error then, and masks of other photos are not mentioned. Only folders in which masks of these
     photos may be are looked at, and ``a/photo.jpg.png`` is taken where it is.
@@ -48,6 +51,8 @@ def pair_files(images: Path, masks: Path, out: Path, only: Sequence[str] | None 
     Raises:
         UsageError: something is missing, ambiguous or would overwrite its own input.
     """
+    if images.is_file() and not masks.exists() and _has_nothing_selected(masks):
+        return Pairing([], [images], [])
     for path in (images, masks):
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
@@ -82,7 +87,9 @@ def _pair_folders(images: Path, masks: Path, out: Path, only: Sequence[str] | No
         else:
             jobs.append(Job(images / photo, masks / mask, out / photo))
             used.add(mask)
-    if not jobs:
+    found = (with_ending(masks / "../instances" / photo, ".json") for photo in photos)
+    is_of_segment = masks.resolve().name == "masks" and any(path.is_file() for path in found)
+    if not jobs and not is_of_segment:
         raise UsageError(
             f"no mask for any of the {len(photos)} photos in {images}; expected masks in {masks} "
             "under the photos' own relative paths, such as a/photo.png or a/photo_mask.png for "
@@ -145,6 +152,15 @@ def _mask_of(photo: Path, by_stem: dict[str, list[Path]]) -> Path | None:
         if found:
             return found[0]
     return None
+
+
+def _has_nothing_selected(mask: Path) -> bool:
+    """Return whether a mask is not there because its photo was segmented without it."""
+    folder = next((path for path in mask.parents if path.name == "masks" and path.is_dir()), None)
+    if folder is None:
+        return False
+    photo = mask.relative_to(folder).with_suffix(".json")
+    return (folder.parent / "instances" / photo).is_file()
 
 
 def _refuse_same(output: Path, *inputs: Path) -> None:

@@ -113,6 +113,25 @@ def test_single_files(tmp_path: Path) -> None:
             pair_files(tmp_path / "a.jpg", tmp_path / "m.png", tmp_path / out)
 
 
+def test_nothing_selected_is_nothing_to_erase_and_a_typo_is_not(tmp_path: Path) -> None:
+    """``pconv-hpc segment`` leaves what it found beside its masks, be there none."""
+    images = touch(tmp_path / "in", "a.jpg", "deep/b.jpg")
+    found = touch(tmp_path / "found", "instances/deep/b.jpg.json", "masks/other.png")
+    pairing = pair_files(images, found / "masks", tmp_path / "out")
+    assert (pairing.jobs, len(pairing.without_mask)) == ([], 2)
+    touch(tmp_path, "found/mask/other.png")
+    with pytest.raises(UsageError, match="no mask for any"):
+        pair_files(images, found / "mask", tmp_path / "out")
+    b, mask = images / "deep/b.jpg", found / "masks/deep/b.jpg.png"
+    assert pair_files(b, mask, tmp_path / "out").without_mask == [b]
+    for typo in ("found/maks", "found/masks/b.jpg.png", "found/masks/deep/c.jpg.png"):
+        with pytest.raises(UsageError, match="no such file"):
+            pair_files(images if typo == "found/maks" else b, tmp_path / typo, tmp_path / "out")
+    (found / "instances/deep/b.jpg.json").unlink()
+    with pytest.raises(UsageError, match="no mask for any"):
+        pair_files(images, found / "masks", tmp_path / "out")
+
+
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     images = touch(tmp_path / "in", "a.jpg")
     masks = touch(tmp_path / "masks", "b.png")
