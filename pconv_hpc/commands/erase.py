@@ -28,11 +28,11 @@ from pconv_hpc.jobs.erase_array.status import read_erase_status
 from pconv_hpc.jobs.erase_array.status_text import describe_status
 from pconv_hpc.jobs.erase_array.submission import like_the_last
 from pconv_hpc.jobs.requeue.resubmit import should_submit, site_file
-from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
 from pconv_hpc.options.erase import (
     SBATCH_OPTIONS,
     add_erase_options,
+    check_settings,
     erase_settings,
     refuse_given,
 )
@@ -102,7 +102,7 @@ def main() -> int:
 
 def _erase_photo(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, EraseSettings())
-    check_weights(settings.inpaint.weights)  # before objects are found
+    check_settings(settings)  # before objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(

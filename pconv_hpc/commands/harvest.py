@@ -34,6 +34,7 @@ from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import add_setting_options, settings_of
 from pconv_hpc.photos.contact_sheet import save_contact_sheet
 from pconv_hpc.photos.sources.photo_source import Photos
+from pconv_hpc.segmentation.network_files import check_network
 from pconv_hpc.segmentation.settings import DetectorSettings
 from pconv_hpc.shards.packed_photos import open_photos
 
@@ -185,7 +186,8 @@ def _harvest(
 def _find(
     arguments: argparse.Namespace, settings: HarvestSettings, world: World, stop: StopRequest
 ) -> list[tuple[str, str]]:
-    photos = _open(arguments, world, stop)
+    photos, network = _open(arguments, world, stop), arguments.network
+    check_network(network.config, network.checkpoint, settings.criteria.classes)
 
     from pconv_hpc.segmentation.segmenter import (  # slow to import: PyTorch
         Segmenter,
@@ -194,8 +196,8 @@ def _find(
 
     local_rank, _ = local_position(os.environ, world.rank, world.size)
     segmenter = Segmenter(
-        arguments.network.config,
-        arguments.network.checkpoint,
+        network.config,
+        network.checkpoint,
         arguments.resources.device or device_of_rank(local_rank),
         min_score=settings.criteria.min_score,
         batch_size=arguments.resources.segment_batch_size,

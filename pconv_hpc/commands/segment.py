@@ -30,6 +30,7 @@ from pconv_hpc.photos.sources.named_photos import read_list
 from pconv_hpc.photos.sources.passed_over import list_kinds
 from pconv_hpc.photos.sources.photo_source import Photos
 from pconv_hpc.segmentation.choices import Choices, ChoiceTable, read_choices
+from pconv_hpc.segmentation.network_files import check_network
 from pconv_hpc.segmentation.photo_places import PlacesList, find_photos, is_source
 from pconv_hpc.segmentation.settings import SegmentSettings
 from pconv_hpc.shards.packed_photos import open_photos
@@ -76,6 +77,8 @@ def main() -> int:
             print(photo.photo)
         print(f"{len(photos)} photos", file=sys.stderr)
         return EXIT_DONE
+    classes = (*settings.classes, *(table.classes if table else ()))
+    check_network(settings.config, settings.checkpoint, classes)
     choices = Choices(general, table.per_image if table else None)
     return _segment(arguments, settings, every.resources, images, photos, choices)
 

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from pconv_hpc.erasing.settings import EraseSettings, Resources
@@ -14,7 +13,7 @@ from pconv_hpc.options import cli
 from pconv_hpc.options.from_settings import Options, add_setting_options, settings_of
 from pconv_hpc.options.sbatch import add_sbatch_options
 from pconv_hpc.segmentation.choices import read_choices
-from pconv_hpc.segmentation.network_files import default_checkpoint, find_config
+from pconv_hpc.segmentation.network_files import check_network, default_checkpoint
 from pconv_hpc.segmentation.settings import SegmentSettings
 
 SBATCH_OPTIONS = {
@@ -100,18 +99,23 @@ def erase_settings(arguments: argparse.Namespace, recorded: EraseSettings | None
         _require_selection(segment)
         checkpoint = segment.checkpoint or default_checkpoint(segment.config).absolute()
         settings = replace(settings, segment=replace(segment, checkpoint=checkpoint))
-    if segment.config is not None and find_spec("mmdet") is not None:
-        find_config(segment.config)  # where it is not installed, the jobs' environment may have it
-    check_weights(settings.inpaint.weights)
-    if settings.segment.checkpoint is not None and not settings.segment.checkpoint.is_file():
-        raise UsageError(f"{settings.segment.checkpoint}: no such checkpoint")
+    check_settings(settings)
     return settings
 
 
+def check_settings(settings: EraseSettings) -> None:
+    """Raise ``UsageError`` for what is known to be wrong before a stage is started."""
+    segment = settings.segment
+    check_weights(settings.inpaint.weights)
+    classes = segment.classes
+    if segment.choices is not None:  # where its photos are is looked at when they are listed
+        classes += read_choices(segment.choices, segment.selection, Path("/")).classes
+    # Where MMDetection is not installed, the jobs' environment may have it.
+    check_network(segment.config, segment.checkpoint, classes, is_here=False)
+
+
 def _require_selection(settings: SegmentSettings) -> None:
-    if settings.choices is not None:  # where its photos are is looked at when they are listed
-        read_choices(settings.choices, settings.selection, Path("/"))
-    elif not settings.selects:
+    if not settings.selects:
         raise UsageError(
             "nothing is selected: for a folder say what to erase, such as --classes person, --all "
             "or --choices table.csv"

@@ -92,6 +92,12 @@ class ChoiceTable:
     per_image: dict[str, tuple[Selection, ...]]
     lines: dict[str, int]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it names."""
+        every = (one for of_photo in self.per_image.values() for one in of_photo)
+        return tuple(dict.fromkeys(name for selection in every for name in selection.classes))
+
     def require(self, photos: Iterable[str], folder: Path) -> None:
         """Raise ``UsageError`` where none of ``photos``, which are in ``folder``, is meant."""
         known = list(photos)

@@ -108,13 +108,26 @@ def check_classes(selection: Selection, classes: Sequence[str]) -> Selection:
     Raises:
         UsageError: it does not know one of them; the message lists those it knows.
     """
-    spelled = {name.casefold(): name for name in classes}
-    unknown = [name for name in selection.classes if name.casefold() not in spelled]
+    return replace(selection, classes=spelled(selection.classes, classes))
+
+
+def spelled(names: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes spelled as the network does: case, and ``_`` for a blank.
+
+    Raises:
+        UsageError: it does not know one of them; the message lists those it knows.
+    """
+    known = {_folded(name): name for name in classes}
+    unknown = [name for name in names if _folded(name) not in known]
     if unknown:
         raise UsageError(
             f"unknown class {', '.join(unknown)}; this network knows: {', '.join(classes)}"
         )
-    return replace(selection, classes=tuple(spelled[n.casefold()] for n in selection.classes))
+    return tuple(known[_folded(name)] for name in names)
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ")
 
 
 def select(
