@@ -75,7 +75,7 @@ def test_photos_that_were_set_aside_get_another_chance(tmp_path: Path) -> None:
     [
         ((), "expected the manifest of an OUT folder"),
         (("--resubmit", "--watch"), "not allowed with"),
-        (("--report", "--watch"), "give one of them"),
+        (("--report", "--watch"), "cannot be combined"),
         (("--time", "1:00"), "need --resubmit"),
         (("--sbatch", "x", "--resubmit"), "expected OPTION=VALUE"),
     ],
