@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, on local disks and on Lustre, GPFS and NFS."""
+"""Files written and read whole: they appear whole or not at all, also on Lustre, GPFS and NFS."""
 
 import contextlib
 import csv
@@ -11,11 +11,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import MAX_NAME_BYTES, short_name
 
 _HASH_BLOCK_BYTES = 1 << 22
 _MAX_HOST_BYTES = 64
 _MAX_STEM_BYTES = MAX_NAME_BYTES - _MAX_HOST_BYTES - 20  # dots, a process's number, tmp
+
+
+def read_small(path: Path, max_bytes: int, kind: str) -> bytes:
+    """Return the content of a file that is not expected to be large.
+
+    Args:
+        path: the file.
+        max_bytes: its largest size; it is never read further.
+        kind: what is expected, for errors, such as "an index of shards".
+
+    Raises:
+        UsageError: it is larger, or cannot be read; ``__cause__`` is then the ``OSError``.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); expected {kind}") from error
+    if len(content) > max_bytes:
+        raise UsageError(f"{path}: larger than {max_bytes >> 20} MiB; expected {kind}")
+    return content
 
 
 def temporary_path(path: Path) -> Path:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pconv_hpc.foundation.atomic import read_small
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.typed_values import build, convert
 
@@ -32,13 +33,7 @@ def read_json(path: Path, cls: type[T], *, kind: str, advice: str = "") -> T:
             unknown or a missing key, a wrong type or a value out of range. ``__cause__`` is
             the ``OSError`` where it cannot be opened or read.
     """
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); expected {kind}") from error
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; expected {kind}")
+    content = read_small(path, _MAX_BYTES, kind)
     try:
         return parse_json(content, cls)
     except UsageError as error:

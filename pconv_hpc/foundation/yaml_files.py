@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pconv_hpc.foundation.atomic import read_small
 from pconv_hpc.foundation.errors import UsageError
 
 _MAX_BYTES = 1 << 20
@@ -94,13 +95,7 @@ def read_yaml(path: Path, kind: str) -> Any:
         UsageError: it cannot be read, is larger than 1 MiB, or see ``parse_yaml``.
     """
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); expected {kind}") from error
+        text = read_small(path, _MAX_BYTES, kind).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file in UTF-8; expected {kind} in YAML") from error
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; expected {kind}")
     return parse_yaml(text, str(path))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from pconv_hpc.foundation.atomic import read_small
 from pconv_hpc.foundation.errors import UsageError
 
 _MAX_BYTES = 1 << 28
@@ -81,13 +82,7 @@ def _check_header(path: Path, names: list[str], columns: Collection[str], requir
 
 
 def _read_text(path: Path) -> str:
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path}: larger than {_MAX_BYTES >> 20} MiB; expected a list or table")
+    content = read_small(path, _MAX_BYTES, "a list or table")
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
