@@ -10,7 +10,7 @@ from pconv_hpc.foundation.errors import UsageError
 
 _SECONDS_BETWEEN_SAVES = 300.0  # of the goal: saving every 5 minutes
 _STEPS_A_ROUND = 8  # of a training that may wait for its loader
-_NETWORK_FOR_SEGMENTATION = REPOSITORY / "tests" / "assets"
+_NETWORK_FOR_SEGMENTATION = REPOSITORY / "tests" / "support" / "assets"
 
 
 def _compared(comparisons: Iterable[Comparison], rounds: int) -> Iterator[Result]:
