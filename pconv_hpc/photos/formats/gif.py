@@ -33,7 +33,6 @@ def read(data: bytes, image: Image.Image) -> Photo:
         alpha="straight" if pixels.shape[2] == 4 else "none",
         file_parts={
             "indices": np.array(image),
-            "before": pixels.copy(),
             "palette": palette,
             "options": {name: image.info[name] for name in _KEPT if name in image.info},
         },
@@ -42,10 +41,10 @@ def read(data: bytes, image: Image.Image) -> Photo:
 
 
 def encode(photo: Photo) -> bytes:
-    """Return the photo as a GIF file; pixels that did not change keep their index."""
+    """Return the photo as a GIF file; pixels that were not erased keep their index."""
     parts = photo.file_parts
     indices = parts["indices"].copy()
-    changed = (photo.pixels != parts["before"]).any(axis=2)
+    changed = photo.erased.copy()
     if photo.alpha == "straight":
         changed &= photo.pixels[..., 3] > 0
     colours = np.array(parts["palette"], np.int32).reshape(-1, 3)
