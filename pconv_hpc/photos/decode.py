@@ -153,7 +153,9 @@ def _read_header(stream: IO[bytes], max_pixels: int) -> Image.Image:
     start = stream.read(16)
     if not start:
         raise ImageError("empty file")
-    if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx " or start[8:10] == b"CR":
+    if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx ":
+        raise RawPhotoError
+    if start.startswith(tiff_image.SIGNATURES) and start[8:10] == b"CR":  # Canon's
         raise RawPhotoError
     stream = _without_metadata(stream)
     with _header_lock:

@@ -23,7 +23,7 @@ from pconv_hpc.photos.photo import upright_view
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 FORMAT = "TIFF_PHOTO"  # what Pillow calls this reader; its images are TIFF all the same
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _COLORS: dict[str, Color] = {
     "MINISBLACK": "gray",
@@ -101,7 +101,7 @@ def find_photo(file: tifffile.TiffFile, num_bytes: int, *, only: bool) -> TiffPh
 def why_no_photo(stream: IO[bytes]) -> str | None:
     """Return why a TIFF that Pillow cannot open is no photo; ``None`` if it is no TIFF."""
     stream.seek(0)
-    if stream.read(4) not in _MAGIC:
+    if stream.read(4) not in SIGNATURES:
         return None
     stream.seek(0)
     try:
@@ -234,4 +234,4 @@ def _check(page: Any, num_bytes: int) -> tuple[Color, Alpha]:
     raise ImageError(f"{page.samplesperpixel} channels; expected at most one beside the colours")
 
 
-Image.register_open(FORMAT, TiffImage, lambda start: start.startswith(_MAGIC))
+Image.register_open(FORMAT, TiffImage, lambda start: start.startswith(SIGNATURES))
