@@ -1,10 +1,10 @@
 """Fill the holes that masks mark in photos of any size, with the network in the package or yours.
 
-White in a mask is erased. All other pixels of a PNG, TIFF or WebP stay exactly as they were; a JPEG
-is saved with its own quantisation tables. Masks are matched to photos by relative path and name:
-a/photo.png or a/photo_mask.png belongs to a/photo.jpg. Results have the photos' relative paths and
-appear whole or not at all. Existing results are skipped, so repeating the command continues an
-interrupted batch.
+White in a mask is erased. All other pixels stay exactly as they were, of a JPEG in all blocks that
+no hole touches; HEIC and AVIF are encoded again at high quality. Masks are matched to photos by
+relative path and name: a/photo.png or a/photo_mask.png belongs to a/photo.jpg. Results have the
+photos' relative paths and appear whole or not at all. Existing results are skipped, so repeating
+the command continues an interrupted batch.
 """
 
 import argparse
