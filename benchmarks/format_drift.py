@@ -1,18 +1,21 @@
-"""How much JPEGs change outside of what is erased.
+"""How much photos of lossy formats change outside of what is erased.
 
-    python -m benchmarks.jpeg_drift FOLDER [FOLDER ...]
+    python -m benchmarks.format_drift [--encode heic|avif] FOLDER [FOLDER ...]
 
 Each JPEG below a folder is erased in an ellipse in its middle, a third of it wide and high, with
-gray, written and read again; nothing is left behind.
+gray, written and read again; with --encode it is made a HEIC or AVIF of quality 60 first. Nothing
+is left behind.
 """
 
 import argparse
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import jpegio
 import numpy as np
+from PIL import Image
 
 from pconv_hpc.photos.decode import ImageError
 from pconv_hpc.photos.formats.photo_files import read_photo, write_photo
@@ -20,6 +23,7 @@ from pconv_hpc.photos.photo import Box
 
 _SUFFIXES = (".jpg", ".jpeg")
 _PROMISED = 0.3
+_QUALITY = 60  # of what phones make, about
 
 
 def main() -> None:
@@ -28,30 +32,47 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    for folder in parser.parse_args().folders:
+    parser.add_argument("--encode", choices=("heic", "avif"), help="what the JPEGs are made first")
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
         with tempfile.TemporaryDirectory() as scratch:
-            rows = [row for path in paths if (row := measure(path, Path(scratch) / "erased.jpg"))]
-        shares, errors = np.array(rows).T
+            found = (measure(path, Path(scratch), arguments.encode) for path in paths)
+            rows = [row for row in found if row]
+        shares, errors, sizes = np.array(rows).T
+        blocks = f"untouched blocks with the same coefficients {shares.mean():.2%}, worst photo "
         print(
-            f"{folder}: {len(rows)} of {len(paths)} JPEGs; untouched blocks with the same "
-            f"coefficients {shares.mean():.2%}, worst photo {shares.min():.2%}; difference "
-            f"outside of the mask, of 255: mean {errors.mean():.3f}, worst photo "
-            f"{errors.max():.3f}, above {_PROMISED} in {np.sum(errors > _PROMISED)}"
+            f"{folder}: {len(rows)} of {len(paths)} JPEGs; "
+            + ("" if arguments.encode else f"{blocks}{shares.min():.2%}; ")
+            + f"difference outside of the mask, of 255: mean {errors.mean():.3f}, worst photo "
+            f"{errors.max():.3f}, above {_PROMISED} in {np.sum(errors > _PROMISED)}; "
+            f"{sizes.mean():.2f} times as many bytes"
         )
 
 
-def measure(path: Path, erased_path: Path) -> tuple[float, float] | None:
-    """Return the share of untouched blocks that are the same, and the mean difference of pixels.
+def measure(path: Path, scratch: Path, encode: str | None) -> tuple[float, float, float] | None:
+    """Return what an erased photo keeps, ``None`` where it is no JPEG that can be erased.
 
-    ``None`` where it is no JPEG that can be erased.
+    Args:
+        path: the JPEG.
+        scratch: a folder for files that are made.
+        encode: the suffix of another format that it is made first.
+
+    Returns:
+        The share of untouched blocks that are the same (of a JPEG, else NaN), the mean difference
+        of pixels outside of the hole, and the result's size as a multiple of the original's.
     """
     try:
+        if read_photo(path).format != "JPEG":
+            return None
+        if encode:
+            with Image.open(path) as image:
+                path = scratch / f"photo.{encode}"
+                image.convert("RGB").save(path, quality=_QUALITY)
         photo, before = read_photo(path), read_photo(path)
     except ImageError:
         return None
-    if photo.format != "JPEG":
-        return None
+    erased_path = scratch / f"erased{path.suffix}"
     rows, columns = np.mgrid[-3 : 3 : photo.height * 1j, -3 : 3 : photo.width * 1j]
     hole = rows**2 + columns**2 < 1
     photo.write_rgb(
@@ -60,7 +81,8 @@ def measure(path: Path, erased_path: Path) -> tuple[float, float] | None:
     write_photo(photo, erased_path)
     after = read_photo(erased_path)
     outside = np.abs(after.upright.astype(np.int16) - before.upright)[~hole]
-    return _same_share(path, erased_path, photo.erased), float(outside.mean())
+    share = math.nan if encode else _same_share(path, erased_path, photo.erased)
+    return share, float(outside.mean()), erased_path.stat().st_size / path.stat().st_size
 
 
 def _same_share(path: Path, erased_path: Path, hole: np.ndarray) -> float:
