@@ -73,7 +73,7 @@ def begin(client: SlurmClient, folder: TrainingFolder, name: str, *options: str)
 
 
 def wait_for_status(run: RunFolder, status: str) -> None:
-    wait_until(lambda: run.read_state().get("status") == status)
+    wait_until(lambda: run.read_state().status == status)
 
 
 def assert_goes_on_to_the_end(

@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["pconv_hpc", "PIL", "pillow_heif", "tif
     from pconv_hpc.foundation.errors import UsageError
     from pconv_hpc.photos.decode import ImageError, decode_rgb, decode_square
     from pconv_hpc.photos.formats.photo_files import read_mask, read_photo, write_photo
-    from pconv_hpc.photos.photo import Box
+    from pconv_hpc.photos.photo import Box, Photo
     from pconv_hpc.photos.sources.named_photos import read_list
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.segmentation.choices import read_choices
@@ -81,9 +81,16 @@ class Images:
             write_photo(photo, self._copy)
             again = read_photo(self._copy, max_pixels=MAX_PIXELS)
             same = again.pixels.shape == photo.pixels.shape and (
-                photo.format in ("JPEG", "HEIF", "AVIF") or (again.pixels == photo.pixels).all()
+                photo.format in ("JPEG", "HEIF", "AVIF") or (_seen(again) == _seen(photo)).all()
             )
             assert same, "written back, it is another photo"
+
+
+def _seen(photo: Photo) -> np.ndarray:
+    """Return the pixels that a format keeps: a GIF has no colours where it is transparent."""
+    if photo.format != "GIF" or photo.alpha == "none":
+        return photo.pixels
+    return np.where(photo.pixels[..., 3:] > 0, photo.pixels, 0)
 
 
 class Configurations:

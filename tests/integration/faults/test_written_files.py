@@ -18,6 +18,7 @@ from tests.support.photo_folders import write_photos
 # What makes files that only their maker may read, whatever the umask.
 _PRIVATE = re.compile(r"\b(mkstemp|NamedTemporaryFile|mkdtemp|umask|0o[46]00)\b")
 _MAY_BE_PRIVATE = {
+    "pconv_hpc/options/cache_folders.py",  # what nobody else needs, and it goes with its program
     "pconv_hpc/local_slurm/cluster_folder.py",  # the key of a Slurm for tests
 }
 

@@ -65,7 +65,7 @@ def test_fetch_from_a_mirror_end_to_end(server, tmp_path):
     assert f"{NAME}: fetched, checked: SHA-256" in done.stdout
     assert (out / NAME).read_bytes() == DATA
     assert (out / NAME).stat().st_mode & 0o777 == 0o640
-    assert "there already" in run_tool(*options, "--dry-run").stdout
+    assert "already there" in run_tool(*options, "--dry-run").stdout
     assert "already there, checked" in run_tool(*options).stdout
 
 

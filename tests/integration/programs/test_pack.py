@@ -182,7 +182,7 @@ def test_a_second_start_is_refused_and_does_not_disturb_the_first(
     first.send_signal(signal.SIGCONT)
     _, err = first.communicate()
     assert (first.returncode, second.returncode) == (0, 2), err + second.stderr
-    assert f"{out}: process {first.pid} on" in second.stderr
+    assert f"{out}: locked by process {first.pid} on" in second.stderr
     assert second.stderr.count("locked by process") == 1
     assert half_written.exists()
     half_written.unlink()

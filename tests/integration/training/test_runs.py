@@ -149,7 +149,7 @@ def test_a_finished_run_started_again_does_nothing(
     before = {p: p.read_bytes() for p in folder.checkpoints_dir.iterdir()}
     before[folder.metrics_path] = folder.metrics_path.read_bytes()
     done = run_tool(TRAIN, config_path, "--run-dir", folder.path)
-    assert "nothing left to do" in done.stderr
+    assert "nothing to do" in done.stderr
     assert {p: p.read_bytes() for p in before} == before
 
 

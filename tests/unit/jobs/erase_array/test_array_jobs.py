@@ -111,3 +111,8 @@ def test_what_waits_and_runs(program: Program, tmp_path: Path) -> None:
 def test_how_large_an_array_may_be(program: Program) -> None:
     program("scontrol", "echo 'MaxArraySize            = 40'")
     assert max_array_tasks() == 40
+    photos = Path("/photos")
+    Submission(out=photos, indices=[39], max_running=None, site=photos).require_room()
+    too_many = Submission(out=photos, indices=range(41), max_running=None, site=photos)
+    with pytest.raises(UsageError, match=r"41 tasks: this Slurm allows 40 in an array"):
+        too_many.require_room()
