@@ -114,7 +114,7 @@ def _parse() -> argparse.Namespace:
         help="if more are found, a random sample is kept",
     )
 
-    add_setting_options(parser, DetectorSettings)
+    add_setting_options(parser, DetectorSettings, stage="segment")
     add_setting_options(parser, Resources, stage="segment")
 
     work = parser.add_argument_group("work")
@@ -201,6 +201,7 @@ def _find(
         arguments.resources.device or device_of_rank(local_rank),
         min_score=settings.criteria.min_score,
         batch_size=arguments.resources.segment_batch_size,
+        precision=arguments.network.segment_precision,
     )
     return harvest(
         photos,

@@ -93,7 +93,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "out", help="folder for the results; with several photos, there or ending in /"
     )
-    add_setting_options(parser, SegmentSettings)
+    add_setting_options(parser, SegmentSettings, stage="segment")
     add_setting_options(parser, Resources, stage="segment")
     add_stage_options(parser, dry_run="only list the photos")
     parser.add_argument(
@@ -158,6 +158,7 @@ def _segment(
             resources.device,
             min_score=min(DEFAULT_MIN_SCORE, settings.min_score),
             batch_size=resources.segment_batch_size,
+            precision=settings.segment_precision,
         )
         wish = Wish(
             choices=choices.checked(segmenter.classes),

@@ -168,6 +168,7 @@ class _Segmenting(BatchWork[Places, _Opened, Prediction | PconvError, Result]):
             height=output.height,
             num_bytes=item.version,
             model=self._segmenter.description,
+            precision=self._segmenter.precision,
             min_score=self._segmenter.min_score,
             instances=tuple(self._segmenter.instances(output)),
         )
@@ -188,6 +189,7 @@ def _found_before(places: Places, segmenter: Segmenter, version: int) -> PhotoIn
     is_same = (
         before.num_bytes == version
         and before.model == segmenter.description
+        and segmenter.can_use(before.precision)
         and before.min_score <= segmenter.min_score
     )
     return before if is_same else None

@@ -93,6 +93,7 @@ class PhotoInstances:
         num_bytes: the size of the photo's file, or a packed photo's CRC-32, by which a changed
             photo is noticed.
         model: the network and its weights, as ``Segmenter.description``.
+        precision: in which it computed; empty where that is not known.
         min_score: instances below were not recorded.
         instances: by falling score; people call them 1, 2, 3 and so on.
         selection: what the mask was made by, as text; ``None`` if nothing was asked for.
@@ -106,6 +107,7 @@ class PhotoInstances:
     model: str
     min_score: float
     instances: tuple[Instance, ...]
+    precision: str = ""
     selection: str | None = None
     selected: tuple[int, ...] = ()
 
@@ -118,6 +120,7 @@ def write_instances(path: Path, found: PhotoInstances) -> None:
         "height": found.height,
         "num_bytes": found.num_bytes,
         "model": found.model,
+        "precision": found.precision,
         "min_score": found.min_score,
         "selection": found.selection,
         "selected": [index + 1 for index in found.selected],
@@ -171,6 +174,7 @@ def _parse(value: Mapping[str, Any]) -> PhotoInstances:
         height=height,
         num_bytes=int(value["num_bytes"]),
         model=_text(value["model"]),
+        precision=_text(value.get("precision", "")),
         min_score=float(value["min_score"]),
         instances=instances,
         selection=None if selection is None else _text(selection),

@@ -1,4 +1,4 @@
-"""Photos through a network that finds objects: in batches, on a GPU in half precision."""
+"""Photos through a network that finds objects: in batches, in the precision of the device."""
 
 import contextlib
 import math
@@ -16,6 +16,8 @@ import torch
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.segmentation.detector import load_detector
 from pconv_hpc.segmentation.instances import Instance, encode_mask
+from pconv_hpc.segmentation.precision import LayerPrecision
+from pconv_hpc.segmentation.settings import Precision
 
 # Networks predict masks on a grid far coarser than this; finer ones would only be interpolated,
 # and 100 of them for each photo of a batch fill a GPU's memory.
@@ -72,6 +74,7 @@ class Segmenter:
         min_score: less certain instances are left out.
         batch_size: photos the network is given at once; default: 8 on a GPU, else 1, as a CPU
             gains more by several batches at a time.
+        precision: of the network's layers; see ``LayerPrecision``.
 
     Attributes:
         batches_at_once: how many threads may well predict at the same time: 1 with a GPU, a few
@@ -89,18 +92,29 @@ class Segmenter:
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         batch_size: int | None = None,
+        precision: Precision = "auto",
     ) -> None:
         detector = load_detector(config, checkpoint, device=device)
         self.classes = detector.classes
         self.description = detector.description
         self.min_score = min_score
         self._model = detector.model
+        self._precision = LayerPrecision(detector.model, precision)
         self._pipeline = detector.pipeline
         self.device = next(detector.model.parameters()).device
         self.batch_size = batch_size or (8 if self.device.type == "cuda" else 1)
         cores = len(os.sched_getaffinity(0))
         self.batches_at_once = 1 if self.device.type == "cuda" else min(cores, _MAX_BATCHES_AT_ONCE)
         self._divisor = getattr(detector.model.data_preprocessor, "pad_size_divisor", 1)
+
+    @property
+    def precision(self) -> str:
+        """In which precision the network's layers compute."""
+        return self._precision.name
+
+    def can_use(self, precision: str) -> bool:
+        """Whether what was found in another precision will do: if none was asked for, it will."""
+        return self._precision.is_chosen or precision == self.precision
 
     def segment(self, images: Sequence[np.ndarray]) -> list[list[Instance]]:
         """Return the instances of each photo by falling score.
@@ -167,9 +181,12 @@ class Segmenter:
         A batch that fails, as for lack of memory, is tried again in halves, so that only a photo
         that fails by itself is given as an error.
         """
+        precision = self.precision
         try:
             return list(self._predict(batch))
         except RuntimeError as error:  # torch.OutOfMemoryError is one
+            if self._precision.fall_back(precision, error):
+                return self.predict(batch)
             if len(batch) == 1:
                 reason = str(error).strip().splitlines()[0]
                 return [PconvError(f"the network failed on it ({reason})")]
@@ -179,17 +196,12 @@ class Segmenter:
         return self.predict(batch[:middle]) + self.predict(batch[middle:])
 
     def _predict(self, batch: Sequence[Prepared]) -> list[Prediction]:
-        half = (
-            torch.autocast("cuda", dtype=torch.float16)
-            if self.device.type == "cuda"
-            else contextlib.nullcontext()
-        )
         data = {
             "inputs": [photo.data["inputs"] for photo in batch],
             # a retry needs the samples as they were: the model writes into those it is given
             "data_samples": [photo.data["data_samples"].clone() for photo in batch],
         }
-        with torch.inference_mode(), half:
+        with torch.inference_mode():
             samples = self._model.test_step(data)
             return [
                 self._to_prediction(photo, sample.pred_instances)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from pconv_hpc.foundation.setting import check_ranges, setting
 from pconv_hpc.masks.mask_growing import MaskShape
 from pconv_hpc.segmentation.selection import SELECTING, Selection
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 _NETWORK = "network that finds objects"
 _MASKS = "masks"
 
@@ -29,6 +31,13 @@ class DetectorSettings:
         parse=_file_or_name,
     )
     checkpoint: Path | None = setting(None, "its weights, .pth; no code in it is run", _NETWORK)
+    segment_precision: Precision = setting(
+        "auto",
+        "of its layers; auto: float16 on GPUs, bfloat16 on processors with AMX or AVX512-BF16, "
+        "float32 on others",
+        _NETWORK,
+        stage="segment",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

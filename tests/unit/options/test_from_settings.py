@@ -84,6 +84,17 @@ def test_a_stage_has_its_own_resources_without_its_name() -> None:
         parser_of(Resources, stage="inpaint").parse_args(["--device", "cpu"])
 
 
+def test_each_stage_has_a_precision_of_its_own() -> None:
+    both = parse("--segment-precision", "bfloat16", "--precision", "float16")
+    assert (both.segment.segment_precision, both.inpaint.precision) == ("bfloat16", "float16")
+    assert list(EraseSettings().differences(both)) == [
+        ("segment-precision", "auto", "bfloat16"),
+        ("precision", "float32", "float16"),
+    ]
+    parsed = parser_of(SegmentSettings, stage="segment").parse_args(["--precision", "float32"])
+    assert settings_of(parsed, SegmentSettings()) == SegmentSettings(segment_precision="float32")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

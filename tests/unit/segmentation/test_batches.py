@@ -186,6 +186,18 @@ def test_missing_mask_changed_photo_and_damaged_file_are_made_again(scene: Scene
     assert scene.statuses(EVERYTHING) == {"skipped"}
 
 
+def test_what_was_found_in_another_precision_is_found_again_if_one_is_named(scene: Scene) -> None:
+    image = scene.image(0)
+    scene.run(EVERYTHING, [image])
+    path = scene.places(image).instances
+    assert read_instances(path).precision == "float32"
+    path.write_text(path.read_text().replace('"precision": "float32"', '"precision": "float16"'))
+    assert scene.run(EVERYTHING, [image])[image].status == "segmented"
+    path.write_text(path.read_text().replace('"precision": "float32"', '"precision": "float16"'))
+    scene.segmenter = small_segmenter("auto")
+    assert scene.run(EVERYTHING, [image])[image].status == "skipped"
+
+
 def test_overwrite_makes_everything_again(scene: Scene) -> None:
     scene.run(EVERYTHING)
     assert scene.statuses(Wish(choices=EVERYTHING.choices, overwrite=True)) == {"segmented"}
