@@ -1,4 +1,4 @@
-"""Erase objects from one photo, several, or from every photo of a folder on many GPUs.
+"""Erase objects from one photo, several, or every photo of a folder, on many GPUs or CPUs.
 
 One photo: the selected objects are erased. Without a selection, a picture shows the objects with
 numbers, and you are asked which of them to erase. Several photos need a selection, and a folder
@@ -57,6 +57,9 @@ _EXAMPLES = """\
   pconv-hpc erase photos out --classes person \\
       --tasks 64 --max-running 16 --time 02:00:00 --dry-run
   pconv-hpc erase-status out --watch
+
+  # the same on CPU nodes
+  pconv-hpc erase photos out --classes person --gres none --partition cpu
 
   # with a network of your own
   pconv-hpc erase beach.jpg --classes person --weights runs/imagenet_256

@@ -18,7 +18,7 @@ from pconv_hpc.segmentation.settings import SegmentSettings
 
 SBATCH_OPTIONS = {
     "time": "time limit of each start, such as 12:00:00",
-    "gres": "GPUs of each task, such as gpu:a100:1",
+    "gres": "GPUs of each task, such as gpu:a100:1; none: a CPU node, 4 cores and 16G",
     "cpus-per-task": "cores of each task",
     "mem": "main memory of each task, such as 64G",
     "partition": "partition to submit to",

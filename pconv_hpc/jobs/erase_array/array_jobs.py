@@ -21,6 +21,9 @@ from pconv_hpc.foundation.json_files import read_json
 from pconv_hpc.foundation.shipped import JOBS_DIR
 
 DEFAULT_MAX_ARRAY_TASKS = 1000  # Slurm's default MaxArraySize is 1001, and indices stay below it
+# Of a task without GPUs: objects are found in at most four photos at a time, each by one core, so
+# more tasks are faster than more cores.
+_ON_CPU_NODES = {"cpus-per-task": "4", "mem": "16G"}
 _JOBS_NAME = "jobs"
 _LOGS_NAME = "logs"
 
@@ -80,7 +83,8 @@ def array_line(
         out: the folder of the results, absolute.
         indices: of the slices.
         max_running: how many may run at once; ``None``: any number.
-        options: sbatch's long options by name; they win over the ones chosen here.
+        options: sbatch's long options by name; they win over the ones chosen here, such as cores
+            and memory where ``gres`` is ``none``.
         site: the site file.
     """
     limit = "" if max_running is None else f"%{max_running}"
@@ -90,6 +94,10 @@ def array_line(
         # Slurm puts numbers in place of %A and %a; a percent sign of the path itself is doubled.
         "output": f"{str(out / _LOGS_NAME).replace('%', '%%')}/%A_%a.out",
     }
+    if options.get("gres") == "none":
+        own |= _ON_CPU_NODES
+    if any(name.startswith("mem-per-") for name in options):
+        own.pop("mem", None)  # Slurm takes only one of them
     script = JOBS_DIR / "erase_array.sbatch"
     return sbatch_line(site, sbatch_command(script, [str(out)], options={**own, **options}))
 

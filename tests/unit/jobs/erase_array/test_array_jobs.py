@@ -65,6 +65,20 @@ def test_the_line_that_submits() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"gres": "none"}, "--cpus-per-task=4 --mem=16G --gres=none"),
+        ({"gres": "none", "mem": "9G"}, "--cpus-per-task=4 --mem=9G --gres=none"),
+        ({"mem-per-cpu": "2G", "gres": "none"}, "--cpus-per-task=4 --mem-per-cpu=2G --gres=none"),
+        ({"gres": "gpu:1"}, "--gres=gpu:1"),
+    ],
+)
+def test_tasks_without_gpus_ask_for_what_fits_them(options: dict[str, str], words: str) -> None:
+    line = array_line(Path("/out"), [0], max_running=None, options=options, site=Path("/s.sh"))
+    assert f"--output=/out/logs/%A_%a.out {words} {JOBS_DIR}" in line
+
+
 def test_no_folder_passes_for_a_field_or_a_pattern_of_slurms() -> None:
     out = Path("/data/a\n Command=evil \udce9")
     line = array_line(out, [0], max_running=None, options={}, site=Path("/s.sh"))
