@@ -8,8 +8,10 @@ the command continues an interrupted batch.
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -23,11 +25,15 @@ from pconv_hpc.inpainting.photo_task import Result
 from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.model.weight_header import check_weights
 from pconv_hpc.options import cli
+from pconv_hpc.options.framework_start import has_gpu
 from pconv_hpc.options.from_settings import add_setting_options
 from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.stage import add_stage_options, stage_settings
 from pconv_hpc.photos.sources.named_photos import read_list
 from pconv_hpc.photos.sources.passed_over import list_kinds
+
+if TYPE_CHECKING:
+    from pconv_hpc.inpainting.inpainter import Inpainter
 
 _EXAMPLES = """\
   # one photo
@@ -50,6 +56,12 @@ def main() -> int:
     """Parse, pair the files, erase."""
     arguments = _parse()
     settings = stage_settings(arguments)
+    inpainter = None
+    if arguments.when_told:
+        check_weights(settings.inpaint.weights)
+        inpainter = _prepared(settings)
+        if not sys.stdin.readline():
+            return EXIT_DONE
     inputs = inputs_of(arguments.images, arguments.out, _SEVERAL)
     images = inputs.images
     only = read_list(arguments.files_from, images) if arguments.files_from else inputs.names
@@ -63,7 +75,7 @@ def main() -> int:
         print("none of these photos has a mask; nothing to erase")
         return EXIT_DONE
     check_weights(settings.inpaint.weights)  # before TensorFlow takes its seconds
-    return _erase(arguments, settings, images, pairing)
+    return _erase(arguments, settings, images, pairing, inpainter or _load(settings))
 
 
 def _parse() -> argparse.Namespace:
@@ -85,6 +97,11 @@ def _parse() -> argparse.Namespace:
     add_setting_options(parser, InpaintSettings)
     add_setting_options(parser, Resources, stage="inpaint")
     add_stage_options(parser, dry_run="only show which mask belongs to which photo")
+    parser.add_argument(
+        "--when-told",
+        action="store_true",
+        help="load the network, and begin once there is a line on standard input; at its end, exit",
+    )
     return parser.parse_intermixed_args()
 
 
@@ -112,19 +129,36 @@ def _describe(pairing: Pairing) -> None:
             print(f"{len(paths)} {what}: {names}{more}", file=sys.stderr)
 
 
-def _erase(
-    arguments: argparse.Namespace, settings: EraseSettings, images: Path, pairing: Pairing
-) -> int:
-    from pconv_hpc.inpainting.batches import erase_all
+def _prepared(settings: EraseSettings) -> "Inpainter | None":
+    """Load the network, but only TensorFlow where there is a GPU, whose memory it would take."""
+    if not has_gpu():
+        return _load(settings)
+    importlib.import_module("pconv_hpc.inpainting.inpainter")
+    return None
+
+
+def _load(settings: EraseSettings) -> "Inpainter":
     from pconv_hpc.inpainting.inpainter import load_inpainter  # slow to import: TensorFlow
 
-    fill, resources = settings.inpaint, settings.resources
-    inpainter = load_inpainter(
+    fill = settings.inpaint
+    return load_inpainter(
         fill.weights,
         settings=fill,
-        batch_size=resources.inpaint_batch_size,
+        batch_size=settings.resources.inpaint_batch_size,
         precision=fill.precision,
     )
+
+
+def _erase(
+    arguments: argparse.Namespace,
+    settings: EraseSettings,
+    images: Path,
+    pairing: Pairing,
+    inpainter: "Inpainter",
+) -> int:
+    from pconv_hpc.inpainting.batches import erase_all
+
+    resources = settings.resources
     with (
         StopRequest() as stop,
         StageLedger(arguments.ledger, "inpaint", images) as ledger,

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.erasing.settings import EraseSettings
-from pconv_hpc.erasing.stage_process import run_stage
+from pconv_hpc.erasing.stage_process import PreparedStage, run_stage
 from pconv_hpc.foundation import atomic
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.file_names import with_ending
@@ -79,18 +79,25 @@ class OnePhoto:
         run_stage(command, self.folder / "segment.log")
         return read_instances(self.places.instances)
 
-    def erase(self) -> None:
+    def filling(self) -> PreparedStage:
+        """Return the stage that erases what the mask marks; it loads its network meanwhile."""
+        program = [*program_command("inpaint"), str(self.photo.absolute())]
+        files = [str(self.places.mask.absolute()), str(self._erased.parent)]
+        command = [*program, *files, "--overwrite", self.settings.word]
+        return PreparedStage(command, self.folder / "inpaint.log")
+
+    def erase(self, filling: PreparedStage) -> None:
         """Erase what the mask marks.
 
         Raises:
             PconvError: the program could not; the message is its own.
         """
-        folder = self.folder / "erased"
-        program = [*program_command("inpaint"), str(self.photo.absolute())]
-        files = [str(self.places.mask.absolute()), str(folder.absolute())]
-        command = [*program, *files, "--overwrite", self.settings.word]
-        run_stage(command, self.folder / "inpaint.log")
-        copy_result(folder / self.photo.name, self.output)
+        filling.run()
+        copy_result(self._erased, self.output)
+
+    @property
+    def _erased(self) -> Path:
+        return (self.folder / "erased" / self.photo.name).absolute()
 
     def mark(self, found: PhotoInstances, selected: Collection[int]) -> None:
         """Write the mask of the selected instances, and the overlay with them outlined in red."""
@@ -119,12 +126,14 @@ def erase_selected(work: OnePhoto, say: Callable[[str], None]) -> None:
         UsageError: they select nothing in this photo.
         PconvError: a stage failed.
     """
-    found = work.find()
-    if not found.selected:
-        table = describe_instances(found.instances) if found.instances else "no objects"
-        raise UsageError(f"{work.photo}: the selection matches nothing in it; found:\n{table}")
-    say(f"to erase: {_names(found, found.selected)}")
-    work.erase()
+    with work.filling() as filling:
+        filling.prepare()
+        found = work.find()
+        if not found.selected:
+            table = describe_instances(found.instances) if found.instances else "no objects"
+            raise UsageError(f"{work.photo}: the selection matches nothing in it; found:\n{table}")
+        say(f"to erase: {_names(found, found.selected)}")
+        work.erase(filling)
     say(f"written: {work.output}")
 
 
@@ -151,26 +160,30 @@ def erase_answered(
         UsageError: there is nothing in the photo, or an answer is wrong and nobody is there.
         PconvError: a stage failed.
     """
-    found = work.find()
-    if not found.instances:
-        raise UsageError(f"{work.photo}: no objects found; --min-score 0.1 finds more")
-    say(describe_instances(found.instances))
-    say(f"the numbers are drawn in {work.places.overlay}")
-    show(work.places.overlay)
-    chosen: set[int] = set()
-    while answer := _answer(ask, say):
-        try:
-            meant = answered_instances(answer, found)
-        except UsageError as error:
-            if not is_patient:
-                raise
-            say(str(error))
-            continue
-        chosen |= set(meant)
-        say(f"to erase: {_names(found, sorted(chosen))}")
-        work.mark(found, chosen)
-        work.erase()
-        say(f"written: {work.output}")
+    with work.filling() as filling:
+        filling.prepare()
+        found = work.find()
+        if not found.instances:
+            raise UsageError(f"{work.photo}: no objects found; --min-score 0.1 finds more")
+        say(describe_instances(found.instances))
+        say(f"the numbers are drawn in {work.places.overlay}")
+        show(work.places.overlay)
+        chosen: set[int] = set()
+        while answer := _answer(ask, say):
+            try:
+                meant = answered_instances(answer, found)
+            except UsageError as error:
+                if not is_patient:
+                    raise
+                say(str(error))
+                continue
+            chosen |= set(meant)
+            say(f"to erase: {_names(found, sorted(chosen))}")
+            work.mark(found, chosen)
+            work.erase(filling)
+            say(f"written: {work.output}")
+            if is_patient:
+                filling.prepare()  # while the next answer is thought of
     if not chosen:
         say("nothing was chosen, nothing was erased")
 

@@ -1,10 +1,13 @@
 """A stage of erasing as a process of its own, for a person who waits for one photo."""
 
+import contextlib
 import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from pconv_hpc.erasing.stage_programs import Programs, how_it_ended
+from pconv_hpc.erasing.stage_programs import Programs, how_it_ended, start_program
+from pconv_hpc.foundation.closing import Closing
 from pconv_hpc.foundation.errors import EXIT_DONE, EXIT_USAGE, Interrupted, PconvError, UsageError
 from pconv_hpc.foundation.launchers import program_name
 
@@ -26,6 +29,53 @@ def run_stage(command: Sequence[str], log_path: Path) -> None:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with open(log_path, "wb") as log, Programs() as programs:
         code = programs.run(command, log)
+    _pass_on_errors(code, programs, command, log_path)
+
+
+class PreparedStage(Closing):
+    """A stage whose program loads all that it needs, and then waits to be told what it waits for.
+
+    Args:
+        command: the program, which takes ``--when-told``, and its arguments.
+        log_path: keeps its output.
+    """
+
+    def __init__(self, command: Sequence[str], log_path: Path) -> None:
+        self._command = [*command, "--when-told"]
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Start the program, unless it is prepared already, and do not wait for it."""
+        self._prepared()
+
+    def _prepared(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._log_path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._log_path, "wb") as log:
+                self._process = start_program(self._command, log, stdin=subprocess.PIPE)
+        return self._process
+
+    def run(self) -> None:
+        """Tell the program to begin, and wait for its end; errors are those of ``run_stage``."""
+        process = self._prepared()
+        with Programs() as programs:
+            # One that has ended already is told nothing; its exit code says how it did.
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # type: ignore[union-attr]
+                stdin.write(b"begin\n")
+            code = programs.follow(process)
+        self._process = None
+        _pass_on_errors(code, programs, self._command, self._log_path)
+
+    def close(self) -> None:
+        """End a program that was prepared and is not needed; it has written nothing yet."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()  # closes the pipe, and waits
+            self._process = None
+
+
+def _pass_on_errors(code: int, programs: Programs, command: Sequence[str], log_path: Path) -> None:
     if code == EXIT_DONE:
         return
     if programs.is_told_to_stop:

@@ -1,4 +1,4 @@
-"""Programs that run one after the other, and the signals of whoever started them passed on."""
+"""Programs, and the signals of whoever started them passed on to the one that is waited for."""
 
 import contextlib
 import ctypes
@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Programs(Closing):
-    """Runs programs; stop signals reach the one that runs, and are remembered.
+    """Runs programs one after the other; stop signals reach the one that runs, and are remembered.
 
     A program never outlives this process: whoever takes the work over finds nobody at it. Made in
     the main thread; as a context manager it gives the signals back at its end.
@@ -56,17 +56,14 @@ class Programs(Closing):
             command: the program and its arguments.
             output: where its standard output and error go; this process's own if not given.
         """
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            # Looked up before the fork: nothing in the new process waits for another thread's lock.
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509
-        )
+        return self.follow(start_program(command, output))
+
+    def follow(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for the end of a program that ``start_program`` started; return as ``run`` does."""
+        self._process = process
         if self._signal is not None:  # it came while the program was being started
-            self._process.send_signal(_passed_on(self._signal))
-        return self._wait(self._process)
+            process.send_signal(_passed_on(self._signal))
+        return self._wait(process)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         while True:
@@ -79,6 +76,26 @@ class Programs(Closing):
         """Leave signals to whoever handled them before."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+
+def start_program(
+    command: Sequence[str], output: IO[bytes] | None = None, *, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Start a program that is killed when this process ends.
+
+    Args:
+        command: the program and its arguments.
+        output: where its standard output and error go; this process's own if not given.
+        stdin: as ``subprocess.Popen`` takes it.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        # Looked up before the fork: nothing in the new process waits for another thread's lock.
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509
+    )
 
 
 def how_it_ended(code: int) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pconv_hpc.erasing.stage_process import last_words, run_stage, stated_reason
+from pconv_hpc.erasing.stage_process import PreparedStage, last_words, run_stage, stated_reason
 from pconv_hpc.foundation.errors import Interrupted, PconvError, UsageError
+from tests.support.waiting import wait_until
 
 
 def run(program: str, log: Path) -> None:
@@ -102,3 +103,45 @@ def test_a_signal_is_passed_on(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="stopped by SIGUSR2"):
         run_stage([sys.executable, "-c", _WAITS, str(mark)], tmp_path / "log")
     teller.join()
+
+
+_PREPARED = """
+import pathlib, sys
+pathlib.Path(sys.argv[1]).touch()
+line = sys.stdin.readline()
+print("failed: " + line if line else "not needed")
+sys.exit(1 if line else 0)
+"""
+
+
+def prepared(tmp_path: Path, program: str = _PREPARED) -> PreparedStage:
+    command = [sys.executable, "-c", program, str(tmp_path / "loaded")]
+    return PreparedStage(command, tmp_path / "work" / "log")
+
+
+def test_a_prepared_program_loads_at_once_and_begins_when_it_is_told(tmp_path: Path) -> None:
+    with prepared(tmp_path) as stage:
+        stage.prepare()
+        wait_until((tmp_path / "loaded").exists)
+        assert not (tmp_path / "work" / "log").read_text()
+        for _ in range(2):  # the second time it is not prepared
+            with pytest.raises(PconvError, match="begin"):
+                stage.run()
+
+
+def test_a_prepared_program_that_is_not_needed_is_ended(tmp_path: Path) -> None:
+    with prepared(tmp_path) as stage:
+        stage.prepare()
+        wait_until((tmp_path / "loaded").exists)
+        process = stage._process
+    assert process is not None
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_prepared_program_that_cannot_load_says_why(tmp_path: Path) -> None:
+    with prepared(tmp_path, "print('error: no such network'); exit(2)") as stage:
+        stage.prepare()
+        assert stage._process is not None
+        stage._process.wait()
+        with pytest.raises(UsageError, match="no such network"):
+            stage.run()
