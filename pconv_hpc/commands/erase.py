@@ -39,6 +39,9 @@ from pconv_hpc.options.erase import (
 from pconv_hpc.options.from_settings import settings_of
 from pconv_hpc.options.inputs import inputs_of
 from pconv_hpc.options.sbatch import sbatch_options_of
+from pconv_hpc.photos.batch_driver import failure_reason
+from pconv_hpc.photos.formats.photo_files import read_photo
+from pconv_hpc.photos.image_error import ImageError
 from pconv_hpc.segmentation.choices import read_choices
 from pconv_hpc.segmentation.selection import Selection
 
@@ -107,6 +110,7 @@ def _erase_photo(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, EraseSettings())
     check_settings(settings)  # before objects are found
     output = output_path(arguments.images, arguments.out, overwrite=arguments.overwrite)
+    _require_readable(arguments.images, settings.resources.max_pixels)
     with tempfile.TemporaryDirectory(prefix="erase-") as temporary:
         work = OnePhoto(
             photo=arguments.images,
@@ -125,6 +129,14 @@ def _erase_photo(arguments: argparse.Namespace) -> int:
                 is_patient=sys.stdin.isatty(),
             )
     return EXIT_DONE
+
+
+def _require_readable(photo: Path, max_pixels: int) -> None:
+    """Raise ``UsageError`` for a photo that the stages would refuse after seconds of imports."""
+    try:
+        read_photo(photo, max_pixels=max_pixels)
+    except ImageError as error:
+        raise UsageError(failure_reason(photo, error)) from error
 
 
 def _erase_several(arguments: argparse.Namespace, names: Sequence[str]) -> int:

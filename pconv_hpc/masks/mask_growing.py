@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 from scipy import ndimage
-from skimage.morphology import convex_hull_image
 
 from pconv_hpc.photos.mask_values import ERASED, KEPT
 
@@ -141,6 +140,8 @@ def without_specks(mask: np.ndarray) -> np.ndarray:
 
 def _outline(mask: np.ndarray, shape: MaskShape) -> np.ndarray:
     if shape == "hull":
+        from skimage.morphology import convex_hull_image  # slow to import, and seldom needed
+
         return convex_hull_image(mask)
     if shape == "box":
         return _rectangle(mask)
