@@ -18,6 +18,7 @@ PROGRAMS = {
     "inpaint": ("inpaint", "fill the holes of masks in photos"),
     "erase": ("erase", "erase objects from one photo, or from every photo of a folder"),
     "erase-status": ("erase_status", "show an erase folder's progress; resubmit what is left"),
+    "page": ("page", "erase objects from photos in a browser"),
     "evaluate": ("evaluate", "measure networks and baselines on photos"),
     "fetch-weights": ("fetch_weights", "download the trained weights of other projects"),
     "import-weights": ("import_weights", "convert another project's weights into a weights file"),

@@ -10,10 +10,10 @@ from pconv_hpc.foundation.errors import UsageError
 # "core" stands for install_requires; the other names are extras of setup.cfg.
 PROFILES: dict[str, tuple[str, ...]] = {
     "train": ("core", "train"),
-    "erase": ("core", "segment"),
-    "full": ("core", "train", "segment"),
+    "erase": ("core", "segment", "page"),
+    "full": ("core", "train", "segment", "page"),
     "demo": ("core", "train", "demo"),
-    "test": ("core", "train", "segment", "demo", "test"),
+    "test": ("core", "train", "segment", "page", "demo", "test"),
 }
 
 # What the builds run with. Newer releases of these two break Horovod's build.

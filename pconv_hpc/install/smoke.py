@@ -92,6 +92,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "train": _check_train,
     "gpu": _check_gpu,
     "segment": _check_segment,
+    "page": partial(_import_all, "uvicorn", "starlette"),
     "demo": partial(_import_all, "sklearn"),
     "test": partial(
         _import_all, "atheris", "hypothesis", "jax", "mypy", "pytest_timeout", "xdist", "pytest"

@@ -1,4 +1,4 @@
-"""What the machine itself must bring: a compiler, Python's headers, and for tests MPI and Slurm."""
+"""What the machine itself must bring: a compiler, Python's headers, what tests start."""
 
 import importlib.util
 import os
@@ -48,6 +48,7 @@ SLURM = Need(
 )  # fmt: skip
 MUNGE = Need("munged", "munge", "munge", commands=("munged",))
 SHELLCHECK = Need("shellcheck", "shellcheck", "ShellCheck", "shellcheck", ("shellcheck",))
+CHROMIUM = Need("chromium", "chromium", "chromium", commands=("chromium",))
 
 
 def missing_to_build() -> list[Need]:
@@ -56,8 +57,8 @@ def missing_to_build() -> list[Need]:
 
 
 def missing_to_test() -> list[Need]:
-    """Return what the tests run beside Python and is not there: MPI, Slurm, ShellCheck."""
-    return [n for n in (MPICXX, MPIRUN, SLURM, MUNGE, SHELLCHECK) if n.is_missing()]
+    """Return what the tests run beside Python and is not there: MPI, Slurm, a browser."""
+    return [n for n in (MPICXX, MPIRUN, SLURM, MUNGE, SHELLCHECK, CHROMIUM) if n.is_missing()]
 
 
 def explain(missing: Sequence[Need]) -> str:

@@ -34,6 +34,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("jobs/requeue",),
     ("jobs/erase_array",),
     ("jobs", "local_slurm", "install"),
+    ("page",),
     ("commands",),
 )
 RANK = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}
@@ -56,6 +57,7 @@ FORBIDDEN = {
     "evaluation": ("horovod", "argparse"),
     "jobs": (*SLOW,),
     "options": (*SLOW, "horovod"),
+    "page": (*SLOW, "horovod", "argparse"),
 }
 
 

@@ -52,7 +52,7 @@ def test_nothing_was_installed(installer: Installer) -> None:
 
 
 def test_done_is_done(installer: Installer, monkeypatch: pytest.MonkeyPatch) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     before = sorted(installer.venv.rglob("*"))
     monkeypatch.setattr(system, "missing_to_build", lambda: pytest.fail("looked for a compiler"))
     again(installer).install()
@@ -61,7 +61,7 @@ def test_done_is_done(installer: Installer, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_larger_installation_holds_a_smaller_one(installer: Installer) -> None:
-    stamp(installer, "core", "segment", "test")
+    stamp(installer, "core", "segment", "page", "test")
     assert again(installer).is_up_to_date()
     stamp(installer, "core")
     assert not again(installer).is_up_to_date()
@@ -69,19 +69,19 @@ def test_a_larger_installation_holds_a_smaller_one(installer: Installer) -> None
 
 @pytest.mark.parametrize("name", ["setup.cfg", "tools/constraints.txt"])
 def test_changed_requirements_are_noticed(installer: Installer, name: str) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     with open(installer.checkout / name, "a") as stream:
         stream.write("# one more line\n")
     assert not again(installer).is_up_to_date()
 
 
 def test_another_choice_of_versions_is_noticed(installer: Installer) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     assert not again(installer, use_lock=False).is_up_to_date()
 
 
 def test_a_moved_checkout_is_noticed(installer: Installer, tmp_path: Path) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("setup.cfg", "tools", ".venv"):
@@ -90,14 +90,14 @@ def test_a_moved_checkout_is_noticed(installer: Installer, tmp_path: Path) -> No
 
 
 def test_a_removed_python_is_noticed(installer: Installer) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     installer.environment.python.unlink()
     installer.environment.python.symlink_to("/nonexistent/python3")
     assert not again(installer).is_up_to_date()
 
 
 def test_another_torch_needs_another_mmcv(installer: Installer) -> None:
-    stamp(installer, "core", "segment")
+    stamp(installer, "core", "segment", "page")
     metadata = installer.environment.site_packages / "torch-2.13.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("2.13.0", "2.13.1"))
     assert not again(installer).is_up_to_date()

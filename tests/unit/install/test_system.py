@@ -18,6 +18,7 @@ def test_a_machine_without_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         system.SLURM,
         system.MUNGE,
         system.SHELLCHECK,
+        system.CHROMIUM,
     ]
 
 

@@ -1,0 +1,238 @@
+"""The process that looks at photos for the page: decoding, tiles, objects' outlines, masks, saving.
+
+No network is in it. Files from anywhere are read here, so that one that breaks a decoder ends this
+process, which is started again, and not the server.
+"""
+
+import hashlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pconv_hpc.foundation.atomic import remove_unfinished, write_bytes
+from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.foundation.write_errors import writing_results
+from pconv_hpc.page.edits import edited_pixels, parse_edit
+from pconv_hpc.page.pyramids import TILE_SIZE, Cache, Pyramid, hole_tile
+from pconv_hpc.page.worker_loop import serve, take_over_output
+from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb, open_image
+from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES, Mask, read_mask
+from pconv_hpc.photos.mask_values import ERASED
+from pconv_hpc.photos.sources.visible_files import visible_files
+from pconv_hpc.segmentation.instances import Instance, PhotoInstances, read_instances
+from pconv_hpc.segmentation.selection import Selection, select
+
+_THREADS = 4
+_OUTLINE_POINTS = 1500  # an outline's deviation is the photo's longer side by this
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """A mask that an edit described: uint8 (H, W)."""
+
+    pixels: np.ndarray
+
+    @property
+    def hole(self) -> np.ndarray:
+        return np.asarray(self.pixels == ERASED)
+
+
+class Pictures:
+    """What the server may ask this process for; photos are named by their paths.
+
+    Args:
+        max_pixels: larger photos are refused before they are decoded; ``None``: the commands'
+            own limit.
+    """
+
+    def __init__(self, *, max_pixels: int | None) -> None:
+        self._max_pixels = max_pixels or DEFAULT_MAX_PIXELS
+        self._photos: Cache[Pyramid] = Cache(lambda pyramid: pyramid.num_bytes)
+        self._found: Cache[PhotoInstances] = Cache(lambda found: 1, max_bytes=64)
+        self._masks: Cache[_Composed] = Cache(lambda mask: mask.pixels.nbytes)
+
+    def list_photos(self, folder: str, left_out: str) -> list[str]:
+        """Return the relative paths of the photos in a folder, sorted."""
+        names = visible_files(Path(folder), Path(left_out) if left_out else Path())
+        return [name for name in names if name.lower().endswith(PHOTO_SUFFIXES)]
+
+    def describe(self, path: str) -> dict[str, Any]:
+        """Return what a person wants to know of a photo before it is decoded."""
+        with open_image(Path(path), self._max_pixels) as image:
+            image_format, mode = image.format, image.mode
+        pyramid = self._pyramid(path)
+        height, width = pyramid.shape
+        stat = Path(path).stat()
+        return {
+            "width": width,
+            "height": height,
+            "format": image_format,
+            "mode": mode,
+            "bytes": stat.st_size,
+            "version": _version(path),
+            "levels": pyramid.num_levels,
+            "tile": TILE_SIZE,
+        }
+
+    def tile(self, path: str, level: int, column: int, row: int) -> bytes:
+        """Return a tile of a photo, a JPEG."""
+        return self._pyramid(path).tile(level, column, row)
+
+    def thumbnail(self, path: str, side: int) -> bytes:
+        """Return a small picture of a photo, a JPEG."""
+        return self._pyramid(path).thumbnail(side)
+
+    def objects(self, instances: str) -> list[dict[str, Any]]:
+        """Return the objects in a file of instances: class, score, box, area, outlines."""
+        found = self._instances(instances)
+        return [
+            {
+                "class": instance.class_name,
+                "score": round(instance.score, 3),
+                "box": [round(end, 1) for end in instance.box],
+                "area": instance.area,
+                "outlines": _outlines(instance),
+            }
+            for instance in found.instances
+        ]
+
+    def pick(self, instances: str, x: float, y: float, min_score: float) -> int:
+        """Return the index of the object that a click means, as ``--click`` chooses it."""
+        found = self._instances(instances)
+        selection = Selection(clicks=((float(x), float(y)),), min_score=float(min_score))
+        chosen = select(found.instances, selection, height=found.height, width=found.width)
+        return chosen[0]
+
+    def compose(
+        self, path: str, edit: dict[str, Any], instances: str, upload: str
+    ) -> dict[str, Any]:
+        """Make the mask that an edit describes; return how many pixels it covers."""
+        mask = self._mask(path, edit, instances, upload)
+        hole = mask.hole
+        return {"area": int(hole.sum())}
+
+    def mask_tile(
+        self,
+        path: str,
+        edit: dict[str, Any],
+        instances: str,
+        upload: str,
+        *,
+        level: int,
+        column: int,
+        row: int,
+    ) -> bytes:
+        """Return a tile of the mask that an edit describes, a PNG to lay over the photo's."""
+        return hole_tile(self._mask(path, edit, instances, upload).hole, level, column, row)
+
+    def mask_file(self, path: str, edit: dict[str, Any], instances: str, upload: str) -> bytes:
+        """Return the mask that an edit describes as a PNG, as ``pconv-hpc segment`` writes it."""
+        stream = io.BytesIO()
+        Image.fromarray(self._mask(path, edit, instances, upload).pixels).save(stream, "PNG")
+        return stream.getvalue()
+
+    def write_mask(
+        self, path: str, edit: dict[str, Any], instances: str, upload: str, target: str
+    ) -> None:
+        """Write the mask that an edit describes to a file."""
+        data = self.mask_file(path, edit, instances, upload)
+        write_bytes(Path(target), data, durable=False)
+
+    def check_upload(self, upload: str) -> dict[str, Any]:
+        """Read an uploaded mask; return its size and how much it covers."""
+        mask = self._upload(upload)
+        height, width = mask.hole.shape
+        return {"width": width, "height": height, "area": int(mask.hole.sum())}
+
+    def save(self, result: str, photo: str, target: str, *, overwrite: bool) -> bool:
+        """Copy a result's bytes to where they are kept; they appear whole or not at all.
+
+        Returns:
+            False, and nothing is done, where something is there and ``overwrite`` is false.
+
+        Raises:
+            UsageError: the photo itself is there.
+        """
+        path = Path(target)
+        if path.exists():
+            if path.samefile(photo):
+                raise UsageError(f"{path}: is the photo itself; start with --out of another folder")
+            if not overwrite:
+                return False
+        data = Path(result).read_bytes()
+        with writing_results(path):
+            remove_unfinished([path])
+            write_bytes(path, data)
+        return True
+
+    def _pyramid(self, path: str) -> Pyramid:
+        def read() -> Pyramid:
+            return Pyramid(decode_rgb(Path(path), max_pixels=self._max_pixels))
+
+        return self._photos.get(f"{path}\0{_version(path)}", read)
+
+    def _instances(self, path: str) -> PhotoInstances:
+        return self._found.get(f"{path}\0{_version(path)}", lambda: read_instances(Path(path)))
+
+    def _upload(self, path: str) -> Mask:
+        return read_mask(Path(path), max_pixels=self._max_pixels)
+
+    def _mask(self, path: str, edit: dict[str, Any], instances: str, upload: str) -> _Composed:
+        parsed = parse_edit(edit)
+        objects: tuple[Instance, ...] = ()
+        versions = [_version(path)]
+        if instances:
+            objects = self._instances(instances).instances
+            versions.append(_version(instances))
+        key = json.dumps([path, edit, upload, versions], sort_keys=True)
+
+        def make() -> _Composed:
+            height, width = self._pyramid(path).shape
+            under = self._upload(upload) if upload else None
+            return _Composed(edited_pixels(parsed, objects, under, height=height, width=width))
+
+        return self._masks.get(hashlib.sha256(key.encode()).hexdigest(), make)
+
+
+def _version(path: str) -> str:
+    try:
+        stat = Path(path).stat()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    text = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _outlines(instance: Instance) -> list[list[float]]:
+    """Return the contours around an object as x, y, x, y, … in pixels."""
+    x0, y0, x1, y1 = instance.mask_box
+    part = np.pad(instance.mask[y0:y1, x0:x1].astype(np.uint8), 1)
+    contours, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    deviation = max(0.5, max(instance.height, instance.width) / _OUTLINE_POINTS)
+    corner = np.array([x0 - 0.5, y0 - 0.5])  # without the border; a pixel's centre has halves
+    outlines = []
+    for contour in contours:
+        simple = cv2.approxPolyDP(contour, deviation, True).reshape(-1, 2)
+        if len(simple) > 2:
+            outlines.append((simple + corner).ravel().tolist())
+    return outlines
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    replies = take_over_output()
+    pictures = Pictures(**json.loads(sys.argv[1]))
+    calls = {name: getattr(pictures, name) for name in vars(Pictures) if not name.startswith("_")}
+    replies.say("ready")
+    serve(calls, replies, num_threads=_THREADS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Large photos as a browser looks at them: tiles of the photo at its size, half of it, and on."""
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pconv_hpc.foundation.errors import UsageError
+
+TILE_SIZE = 512
+_QUALITY = 90
+_HOLE_COLOR = (255, 45, 85)
+_MAX_CACHED_BYTES = 1 << 30
+
+Value = TypeVar("Value")
+
+
+def num_levels(height: int, width: int) -> int:
+    """Return how many sizes there are; the last one fits a single tile."""
+    levels = 1
+    while max(height, width) > TILE_SIZE << (levels - 1):
+        levels += 1
+    return levels
+
+
+class Pyramid:
+    """A photo at its own size (level 0), half of it (level 1), and so on.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+    """
+
+    def __init__(self, rgb: np.ndarray) -> None:
+        self._levels = [rgb]
+        self._lock = threading.Lock()
+        self.num_levels = num_levels(*rgb.shape[:2])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the photo."""
+        height, width = self._levels[0].shape[:2]
+        return int(height), int(width)
+
+    @property
+    def num_bytes(self) -> int:
+        """What it takes in memory with all levels."""
+        return self._levels[0].nbytes * 4 // 3
+
+    def tile(self, level: int, column: int, row: int) -> bytes:
+        """Return a tile as a JPEG.
+
+        Raises:
+            UsageError: there is no such tile.
+        """
+        pixels = _part(self._level(level), column, row)
+        return _encoded(Image.fromarray(pixels), "JPEG", quality=_QUALITY, subsampling=0)
+
+    def thumbnail(self, side: int) -> bytes:
+        """Return the whole photo, at most ``side`` pixels wide and high, as a JPEG."""
+        level = 0
+        while level + 1 < self.num_levels and max(self._levels[0].shape[:2]) >> level > 2 * side:
+            level += 1
+        image = Image.fromarray(self._level(level))
+        image.thumbnail((side, side))
+        return _encoded(image, "JPEG", quality=_QUALITY)
+
+    def _level(self, level: int) -> np.ndarray:
+        if not 0 <= level < self.num_levels:
+            raise UsageError(f"level {level}: expected 0 to {self.num_levels - 1}")
+        with self._lock:
+            while len(self._levels) <= level:
+                above = self._levels[-1]
+                height, width = (max(1, -(-side // 2)) for side in above.shape[:2])
+                smaller = cv2.resize(above, (width, height), interpolation=cv2.INTER_AREA)
+                self._levels.append(smaller)
+            return self._levels[level]
+
+
+def hole_tile(hole: np.ndarray, level: int, column: int, row: int) -> bytes:
+    """Return a tile of a mask as a PNG to lay over the photo's: coloured where the hole is.
+
+    Args:
+        hole: bool (H, W), true = erase.
+        level: of the photo's pyramid.
+        column: of the tile.
+        row: of the tile.
+
+    Raises:
+        UsageError: there is no such tile.
+    """
+    if not 0 <= level < num_levels(*hole.shape):
+        raise UsageError(f"level {level} is not of this photo")
+    height, width = hole.shape
+    for _ in range(level):
+        height, width = -(-height // 2), -(-width // 2)
+    side = TILE_SIZE << level
+    part = np.ascontiguousarray(_part(hole, column, row, side)).astype(np.uint8) * 255
+    shape = (
+        min(TILE_SIZE, width - column * TILE_SIZE),
+        min(TILE_SIZE, height - row * TILE_SIZE),
+    )
+    cover = part if level == 0 else cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
+    rgba = np.empty((*cover.shape, 4), dtype=np.uint8)
+    rgba[..., :3] = _HOLE_COLOR
+    rgba[..., 3] = cover
+    return _encoded(Image.fromarray(rgba), "PNG", compress_level=1)
+
+
+def _part(pixels: np.ndarray, column: int, row: int, side: int = TILE_SIZE) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    top, left = row * side, column * side
+    if not (0 <= top < height and 0 <= left < width):
+        raise UsageError(f"tile {column}, {row} is outside the photo")
+    return pixels[top : top + side, left : left + side]
+
+
+def _encoded(image: Image.Image, image_format: str, **options: int) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+class Cache(Generic[Value]):
+    """Keeps what was made last, up to a number of bytes; makes a thing once for all who want it."""
+
+    def __init__(self, size_of: Callable[[Value], int], max_bytes: int = _MAX_CACHED_BYTES) -> None:
+        self._size_of = size_of
+        self._max_bytes = max_bytes
+        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._making: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], Value]) -> Value:
+        """Return what is kept under a key; what is not there is made, and others are forgotten."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return self._values[key]
+            value = make()
+            with self._lock:
+                self._values[key] = value
+                total = sum(map(self._size_of, self._values.values()))
+                while total > self._max_bytes and len(self._values) > 1:
+                    _, dropped = self._values.popitem(last=False)
+                    total -= self._size_of(dropped)
+                self._making.pop(key, None)
+            return value
