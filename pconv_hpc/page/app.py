@@ -47,9 +47,8 @@ class Page:
     new_link: Callable[[], str]
 
 
-def build_app(page: Page) -> Starlette:
-    """Return the application; its processes live as long as it does."""
-    workers = Workers(page.settings, page.scratch)
+def build_app(page: Page, workers: Workers) -> Starlette:
+    """Return the application; ``workers`` are for it alone."""
     photo_routes = PhotoRoutes(page.named, page.settings, page.scratch, workers)
 
     @contextlib.asynccontextmanager
@@ -58,7 +57,6 @@ def build_app(page: Page) -> Starlette:
         warming = asyncio.create_task(workers.pictures.start())
         yield
         await warming
-        await workers.stop()
 
     async def state(request: Request) -> Response:
         del request

@@ -38,7 +38,6 @@ class PhotoRoutes:
         self._scratch = scratch
         self._workers = workers
         self._works: dict[str, PhotoWork] = {}
-        self._listings: dict[str, list[str]] = {}
         (scratch / "uploads").mkdir()
 
     @property
@@ -70,22 +69,25 @@ class PhotoRoutes:
         thing = self._named.thing(request.path_params["thing"])
         if thing is None:
             raise HTTPException(404)
-        names = await self._names(thing)
         first = whole(request.query_params, "first", 0)
         count = min(whole(request.query_params, "count", 100), _MAX_PAGE)
-        photos = [self._named.give(thing, name) for name in names[first : first + count]]
+        part = await self._part(thing, first, count)
+        photos = [self._named.give(thing, name) for name in part.pop("names")]
         listed = [{"id": photo.id, "name": printable(photo.name)} for photo in photos]
-        return JSONResponse({"total": len(names), "first": first, "photos": listed})
+        return JSONResponse({**part, "first": first, "photos": listed})
 
-    async def _names(self, thing: Thing) -> list[str]:
+    async def _part(self, thing: Thing, first: int, count: int) -> dict[str, Any]:
         if thing.kind == "photo":
-            return [thing.path.name]
-        if thing.id not in self._listings:
-            out = str(self._settings.out or "")
-            self._listings[thing.id] = await self._workers.pictures.call(
-                "list_photos", folder=str(thing.path), left_out=out
-            )
-        return self._listings[thing.id]
+            names = [thing.path.name][first : first + count]
+            return {"names": names, "total": 1, "is_whole": True}
+        part: dict[str, Any] = await self._workers.pictures.call(
+            "list_photos",
+            folder=str(thing.path),
+            left_out=str(self._settings.out or ""),
+            first=first,
+            count=count,
+        )
+        return part
 
     def _work(self, request: Request) -> PhotoWork:
         photo = self._named.photo(request.path_params["photo"])

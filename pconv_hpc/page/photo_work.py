@@ -93,6 +93,7 @@ class PhotoWork:
                     "find", photo=self.path, name=self.photo.name, instances=target
                 )
             )
+            self._finding.add_done_callback(lambda task: task.exception())  # it is asked for later
         if not self._finding.done():
             return {"state": "working", "text": self._workers.finding.state}
         if error := self._finding.exception():

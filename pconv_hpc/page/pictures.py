@@ -20,28 +20,35 @@ from pconv_hpc.foundation.atomic import remove_unfinished, write_bytes
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.write_errors import writing_results
 from pconv_hpc.page.edits import edited_pixels, parse_edit
-from pconv_hpc.page.pyramids import TILE_SIZE, Cache, Pyramid, hole_tile
+from pconv_hpc.page.listings import Listing
+from pconv_hpc.page.pyramids import TILE_SIZE, Cache, Pyramid, mask_tile, num_levels
 from pconv_hpc.page.worker_loop import serve, take_over_output
-from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS, decode_rgb, open_image
-from pconv_hpc.photos.formats.photo_files import PHOTO_SUFFIXES, Mask, read_mask
+from pconv_hpc.photos.decode import (
+    DEFAULT_MAX_PIXELS,
+    decode_reduced,
+    decode_rgb,
+    open_image,
+    upright_size,
+)
+from pconv_hpc.photos.formats.photo_files import Mask, read_mask
 from pconv_hpc.photos.mask_values import ERASED
-from pconv_hpc.photos.sources.visible_files import visible_files
 from pconv_hpc.segmentation.instances import Instance, PhotoInstances, read_instances
 from pconv_hpc.segmentation.selection import Selection, select
 
 _THREADS = 4
+_COARSE_LEVEL = 3  # a JPEG is decoded at an eighth of its size in a fraction of the time
+_LARGE_PIXELS = 4_000_000
 _OUTLINE_POINTS = 1500  # an outline's deviation is the photo's longer side by this
 
 
 @dataclass(frozen=True)
-class _Composed:
-    """A mask that an edit described: uint8 (H, W)."""
+class _Header:
+    """What the beginning of a photo's file says of the upright photo."""
 
-    pixels: np.ndarray
-
-    @property
-    def hole(self) -> np.ndarray:
-        return np.asarray(self.pixels == ERASED)
+    width: int
+    height: int
+    format: str
+    mode: str
 
 
 class Pictures:
@@ -55,39 +62,38 @@ class Pictures:
     def __init__(self, *, max_pixels: int | None) -> None:
         self._max_pixels = max_pixels or DEFAULT_MAX_PIXELS
         self._photos: Cache[Pyramid] = Cache(lambda pyramid: pyramid.num_bytes)
+        self._listings: dict[str, Listing] = {}
+        self._headers: Cache[_Header] = Cache(lambda header: 1, max_bytes=1000)
         self._found: Cache[PhotoInstances] = Cache(lambda found: 1, max_bytes=64)
-        self._masks: Cache[_Composed] = Cache(lambda mask: mask.pixels.nbytes)
+        self._masks: Cache[np.ndarray] = Cache(lambda pixels: pixels.nbytes)
 
-    def list_photos(self, folder: str, left_out: str) -> list[str]:
-        """Return the relative paths of the photos in a folder, sorted."""
-        names = visible_files(Path(folder), Path(left_out) if left_out else Path())
-        return [name for name in names if name.lower().endswith(PHOTO_SUFFIXES)]
+    def list_photos(self, folder: str, left_out: str, first: int, count: int) -> dict[str, Any]:
+        """Return some of the photos in a folder; see ``Listing.part``."""
+        if folder not in self._listings:
+            self._listings[folder] = Listing(Path(folder), Path(left_out) if left_out else None)
+        return self._listings[folder].part(first, count)
 
     def describe(self, path: str) -> dict[str, Any]:
         """Return what a person wants to know of a photo before it is decoded."""
-        with open_image(Path(path), self._max_pixels) as image:
-            image_format, mode = image.format, image.mode
-        pyramid = self._pyramid(path)
-        height, width = pyramid.shape
-        stat = Path(path).stat()
+        header = self._header(path)
         return {
-            "width": width,
-            "height": height,
-            "format": image_format,
-            "mode": mode,
-            "bytes": stat.st_size,
+            "width": header.width,
+            "height": header.height,
+            "format": header.format,
+            "mode": header.mode,
+            "bytes": Path(path).stat().st_size,
             "version": _version(path),
-            "levels": pyramid.num_levels,
+            "levels": num_levels(header.height, header.width),
             "tile": TILE_SIZE,
         }
 
     def tile(self, path: str, level: int, column: int, row: int) -> bytes:
         """Return a tile of a photo, a JPEG."""
-        return self._pyramid(path).tile(level, column, row)
+        return self._pyramid(path, level).tile(level, column, row)
 
     def thumbnail(self, path: str, side: int) -> bytes:
         """Return a small picture of a photo, a JPEG."""
-        return self._pyramid(path).thumbnail(side)
+        return self._pyramid(path, _COARSE_LEVEL).thumbnail(side)
 
     def objects(self, instances: str) -> list[dict[str, Any]]:
         """Return the objects in a file of instances: class, score, box, area, outlines."""
@@ -114,9 +120,8 @@ class Pictures:
         self, path: str, edit: dict[str, Any], instances: str, upload: str
     ) -> dict[str, Any]:
         """Make the mask that an edit describes; return how many pixels it covers."""
-        mask = self._mask(path, edit, instances, upload)
-        hole = mask.hole
-        return {"area": int(hole.sum())}
+        pixels = self._mask(path, edit, instances, upload)
+        return {"area": int(np.count_nonzero(pixels == ERASED))}
 
     def mask_tile(
         self,
@@ -130,12 +135,12 @@ class Pictures:
         row: int,
     ) -> bytes:
         """Return a tile of the mask that an edit describes, a PNG to lay over the photo's."""
-        return hole_tile(self._mask(path, edit, instances, upload).hole, level, column, row)
+        return mask_tile(self._mask(path, edit, instances, upload), level, column, row)
 
     def mask_file(self, path: str, edit: dict[str, Any], instances: str, upload: str) -> bytes:
         """Return the mask that an edit describes as a PNG, as ``pconv-hpc segment`` writes it."""
         stream = io.BytesIO()
-        Image.fromarray(self._mask(path, edit, instances, upload).pixels).save(stream, "PNG")
+        Image.fromarray(self._mask(path, edit, instances, upload)).save(stream, "PNG")
         return stream.getvalue()
 
     def write_mask(
@@ -172,11 +177,27 @@ class Pictures:
             write_bytes(path, data)
         return True
 
-    def _pyramid(self, path: str) -> Pyramid:
-        def read() -> Pyramid:
-            return Pyramid(decode_rgb(Path(path), max_pixels=self._max_pixels))
+    def _pyramid(self, path: str, level: int) -> Pyramid:
+        """Return a photo's pyramid; of a large JPEG, for coarse levels, one that begins at them."""
+        header = self._header(path)
+        is_large = header.width * header.height > _LARGE_PIXELS
+        is_coarse = header.format == "JPEG" and is_large and level >= _COARSE_LEVEL
+        lowest = _COARSE_LEVEL if is_coarse else 0
 
-        return self._photos.get(f"{path}\0{_version(path)}", read)
+        def read() -> Pyramid:
+            if not lowest:
+                return Pyramid(decode_rgb(Path(path), max_pixels=self._max_pixels))
+            rgb = decode_reduced(Path(path), lowest, max_pixels=self._max_pixels)
+            return Pyramid(rgb, lowest)
+
+        return self._photos.get(f"{path}\0{_version(path)}\0{lowest}", read)
+
+    def _header(self, path: str) -> _Header:
+        def read() -> _Header:
+            with open_image(Path(path), self._max_pixels) as image:
+                return _Header(*upright_size(image), image.format or "", image.mode)
+
+        return self._headers.get(f"{path}\0{_version(path)}", read)
 
     def _instances(self, path: str) -> PhotoInstances:
         return self._found.get(f"{path}\0{_version(path)}", lambda: read_instances(Path(path)))
@@ -184,7 +205,7 @@ class Pictures:
     def _upload(self, path: str) -> Mask:
         return read_mask(Path(path), max_pixels=self._max_pixels)
 
-    def _mask(self, path: str, edit: dict[str, Any], instances: str, upload: str) -> _Composed:
+    def _mask(self, path: str, edit: dict[str, Any], instances: str, upload: str) -> np.ndarray:
         parsed = parse_edit(edit)
         objects: tuple[Instance, ...] = ()
         versions = [_version(path)]
@@ -193,10 +214,10 @@ class Pictures:
             versions.append(_version(instances))
         key = json.dumps([path, edit, upload, versions], sort_keys=True)
 
-        def make() -> _Composed:
-            height, width = self._pyramid(path).shape
+        def make() -> np.ndarray:
+            header = self._header(path)
             under = self._upload(upload) if upload else None
-            return _Composed(edited_pixels(parsed, objects, under, height=height, width=width))
+            return edited_pixels(parsed, objects, under, height=header.height, width=header.width)
 
         return self._masks.get(hashlib.sha256(key.encode()).hexdigest(), make)
 

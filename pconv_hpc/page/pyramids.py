@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.photos.mask_values import ERASED
 
 TILE_SIZE = 512
 _QUALITY = 90
@@ -32,19 +33,15 @@ class Pyramid:
     """A photo at its own size (level 0), half of it (level 1), and so on.
 
     Args:
-        rgb: uint8 (H, W, 3).
+        rgb: uint8 (H, W, 3), the largest level that is there.
+        lowest: which level that is.
     """
 
-    def __init__(self, rgb: np.ndarray) -> None:
+    def __init__(self, rgb: np.ndarray, lowest: int = 0) -> None:
         self._levels = [rgb]
+        self._lowest = lowest
         self._lock = threading.Lock()
-        self.num_levels = num_levels(*rgb.shape[:2])
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the photo."""
-        height, width = self._levels[0].shape[:2]
-        return int(height), int(width)
+        self._num_levels = num_levels(*rgb.shape[:2])
 
     @property
     def num_bytes(self) -> int:
@@ -63,15 +60,16 @@ class Pyramid:
     def thumbnail(self, side: int) -> bytes:
         """Return the whole photo, at most ``side`` pixels wide and high, as a JPEG."""
         level = 0
-        while level + 1 < self.num_levels and max(self._levels[0].shape[:2]) >> level > 2 * side:
+        while level + 1 < self._num_levels and max(self._levels[0].shape[:2]) >> level > 2 * side:
             level += 1
-        image = Image.fromarray(self._level(level))
+        image = Image.fromarray(self._level(level + self._lowest))
         image.thumbnail((side, side))
         return _encoded(image, "JPEG", quality=_QUALITY)
 
     def _level(self, level: int) -> np.ndarray:
-        if not 0 <= level < self.num_levels:
-            raise UsageError(f"level {level}: expected 0 to {self.num_levels - 1}")
+        level -= self._lowest
+        if not 0 <= level < self._num_levels:
+            raise UsageError("the photo has no such level")
         with self._lock:
             while len(self._levels) <= level:
                 above = self._levels[-1]
@@ -81,11 +79,11 @@ class Pyramid:
             return self._levels[level]
 
 
-def hole_tile(hole: np.ndarray, level: int, column: int, row: int) -> bytes:
-    """Return a tile of a mask as a PNG to lay over the photo's: coloured where the hole is.
+def mask_tile(pixels: np.ndarray, level: int, column: int, row: int) -> bytes:
+    """Return a tile of a mask as a PNG to lay over the photo's: coloured where something is erased.
 
     Args:
-        hole: bool (H, W), true = erase.
+        pixels: uint8 (H, W), as a mask is written.
         level: of the photo's pyramid.
         column: of the tile.
         row: of the tile.
@@ -93,18 +91,18 @@ def hole_tile(hole: np.ndarray, level: int, column: int, row: int) -> bytes:
     Raises:
         UsageError: there is no such tile.
     """
-    if not 0 <= level < num_levels(*hole.shape):
-        raise UsageError(f"level {level} is not of this photo")
-    height, width = hole.shape
-    for _ in range(level):
-        height, width = -(-height // 2), -(-width // 2)
-    side = TILE_SIZE << level
-    part = np.ascontiguousarray(_part(hole, column, row, side)).astype(np.uint8) * 255
-    shape = (
-        min(TILE_SIZE, width - column * TILE_SIZE),
-        min(TILE_SIZE, height - row * TILE_SIZE),
-    )
-    cover = part if level == 0 else cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
+    if not 0 <= level < num_levels(*pixels.shape):
+        raise UsageError("the mask has no such level")
+    height, width = (-(-side // (1 << level)) for side in pixels.shape)
+    part = _part(pixels, column, row, TILE_SIZE << level)
+    step = 1 << max(0, level - 2)  # of large masks some of the pixels tell enough
+    cover = (part[::step, ::step] == ERASED).astype(np.uint8) * 255
+    if level:
+        shape = (
+            min(TILE_SIZE, width - column * TILE_SIZE),
+            min(TILE_SIZE, height - row * TILE_SIZE),
+        )
+        cover = cv2.resize(cover, shape, interpolation=cv2.INTER_AREA)
     rgba = np.empty((*cover.shape, 4), dtype=np.uint8)
     rgba[..., :3] = _HOLE_COLOR
     rgba[..., 3] = cover

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pconv_hpc.page.guard import Guard, PatientProtocol
 from pconv_hpc.page.listening import Listener
 from pconv_hpc.page.named import Named
 from pconv_hpc.page.settings import PageSettings
+from pconv_hpc.page.workers import Workers
 
 _MAX_CONNECTIONS = 1000
 
@@ -56,9 +58,10 @@ def serve_page(
         def say_link() -> None:
             say(f"open        {listener.url(sessions.new_link())}")
 
+        workers = Workers(settings, scratch)
         page = Page(named=named, settings=settings, scratch=scratch, new_link=sessions.new_link)
         guard = Guard(
-            build_app(page),
+            build_app(page, workers),
             sessions,
             Origins(entrance.hosts),
             on_entry=say_link,
@@ -84,4 +87,16 @@ def serve_page(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: None)
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
-        uvicorn.Server(config).run(sockets=[listener.socket])
+        _Server(config, workers).run(sockets=[listener.socket])
+
+
+class _Server(uvicorn.Server):
+    """Ends the processes first, so that no request waits for them while the server stops."""
+
+    def __init__(self, config: uvicorn.Config, workers: Workers) -> None:
+        super().__init__(config)
+        self._workers = workers
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._workers.stop()
+        await super().shutdown(sockets)

@@ -45,6 +45,7 @@ class WorkerProcess:
         self._starting = asyncio.Lock()
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._is_stopped = False
         self.state = ""
 
     @property
@@ -83,6 +84,8 @@ class WorkerProcess:
 
     async def _running(self) -> asyncio.subprocess.Process:
         async with self._starting:
+            if self._is_stopped:
+                raise WorkerError("the page is being stopped")
             if self._process is None:
                 self.state = "starting"
                 with open(self._log, "ab") as log:
@@ -128,7 +131,8 @@ class WorkerProcess:
         return "; try again"
 
     async def stop(self) -> None:
-        """End the process."""
+        """End the process, for good."""
+        self._is_stopped = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -119,6 +119,29 @@ def decode_square(
         return np.array(square)
 
 
+def decode_reduced(
+    source: bytes | Path, level: int, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> np.ndarray:
+    """Decode an image file as ``decode_rgb`` does, to a ``2 ** level``-th of its size.
+
+    Sides are halved ``level`` times and rounded up each time. JPEGs are decoded at an eighth of
+    their size or more, which takes a fraction of the time and memory.
+
+    Returns:
+        uint8 (h, w, 3).
+
+    Raises:
+        ImageError: as ``decode_rgb``.
+    """
+    with open_image(source, max_pixels) as image:
+        width, height = (-(-side // (1 << level)) for side in upright_size(image))
+        image.draft(None, (image.width >> level, image.height >> level))
+        rgb = _to_upright_rgb(image)
+        if rgb.size != (width, height):
+            rgb = rgb.resize((width, height), Image.Resampling.BOX)
+        return np.array(rgb)
+
+
 @contextlib.contextmanager
 def open_image(source: bytes | Path, max_pixels: int) -> Iterator[Image.Image]:
     """Open an image file, and turn whatever its decoding in the block raises into ``ImageError``.
@@ -204,6 +227,14 @@ def _to_upright_rgb(image: Image.Image) -> Image.Image:
     turn = _UPRIGHT.get(exif_orientation(image))
     rgb = rgb_image(image)
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an opened image as ``decode_rgb`` gives it; decodes nothing."""
+    width, height = image.size
+    # of a TIFF Pillow tells the size that it will have once it is loaded
+    is_turned = image.format != "TIFF" and exif_orientation(image) >= 5
+    return (height, width) if is_turned else (width, height)
 
 
 def exif_orientation(image: Image.Image) -> int:

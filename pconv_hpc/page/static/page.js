@@ -637,7 +637,7 @@ class Viewer {
 const SHAPES = [["exact", "Exact"], ["dilate", "Dilate"], ["hull", "Hull"], ["box", "Box"]];
 const DETAILS = [["patches", "Patches"], ["blended", "Blended"], ["none", "None"]];
 // What stays as it is from one photo to the next.
-const KEPT = { tool: "objects", radius: 0, detail: "patches", weights: 0, upload: "", showsMask: true };
+const KEPT = { tool: "objects", radius: 0, radiusShare: 1 / 60, detail: "patches", weights: 0, upload: "", showsMask: true };
 
 class PhotoView {
   static async open(main, thing, id) {
@@ -659,7 +659,7 @@ class PhotoView {
     this.viewer.masked = () => this.showArea();
     this.viewer.showsMask = KEPT.showsMask;
     this.editsOfResults = new Map();
-    KEPT.radius ||= Math.max(4, Math.round(Math.max(photo.width, photo.height) / 60));
+    KEPT.radius = Math.max(1, Math.round(Math.max(photo.width, photo.height) * KEPT.radiusShare));
     const carried = KEPT.upload && KEPT.uploadSize === `${photo.width}x${photo.height}`;
     const first = carried ? { ...EMPTY_EDIT, upload: KEPT.upload } : EMPTY_EDIT;
     this.history = new History(Object.freeze(first), () => this.edited());
@@ -667,6 +667,7 @@ class PhotoView {
     this.edited();
     this.showResults();
     this.showRadius();
+    this.showZoom();
     this.findObjects();
     for (const result of this.results) if (result.state !== "done") this.follow(result);
   }
@@ -905,6 +906,7 @@ class PhotoView {
 
   useRadius(radius) {
     KEPT.radius = clamp(radius, 0.5, this.largestRadius);
+    KEPT.radiusShare = KEPT.radius / Math.max(this.photo.width, this.photo.height);
     this.showRadius();
     if (this.viewer.cursor?.radius) this.viewer.cursor.radius = KEPT.radius;
     this.viewer.redraw();
@@ -1297,7 +1299,7 @@ class Strip {
       await this.chunk(0);
       const place = Strip.places.get(this.current) ?? 0;
       if (this.closed) return;
-      this.list.style.height = `${this.total * Strip.ROW}px`;
+      this.measure();
       this.element.scrollTop = Math.max(0, place * Strip.ROW - this.element.clientHeight / 2 + Strip.ROW / 2);
       this.draw();
     } catch (error) { complain(error); }
@@ -1307,12 +1309,25 @@ class Strip {
     if (!this.chunks.has(number)) {
       const address = `api/things/${this.thing.id}/photos?first=${number * Strip.CHUNK}&count=${Strip.CHUNK}`;
       this.chunks.set(number, getJson(address).then((answer) => {
-        this.total = answer.total;
+        this.total = Math.max(this.total, answer.total);
+        this.isWhole = answer.is_whole;
+        if (answer.photos.length < Strip.CHUNK && !answer.is_whole) this.chunks.delete(number);
         answer.photos.forEach((photo, index) => Strip.places.set(photo.id, answer.first + index));
         return answer.photos;
       }));
     }
     return this.chunks.get(number);
+  }
+
+  // More photos may be found while the first ones are shown.
+  async measure() {
+    this.list.style.height = `${this.total * Strip.ROW}px`;
+    while (!this.isWhole && !this.closed) {
+      await wait(500);
+      const answer = await getJson(`api/things/${this.thing.id}/photos?first=0&count=1`);
+      [this.total, this.isWhole] = [answer.total, answer.is_whole];
+      this.list.style.height = `${this.total * Strip.ROW}px`;
+    }
   }
 
   async at(place) {

@@ -9,7 +9,8 @@ from PIL import Image
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.page.pictures import Pictures
-from pconv_hpc.page.pyramids import Cache, Pyramid, hole_tile, num_levels
+from pconv_hpc.page.pyramids import Cache, Pyramid, mask_tile, num_levels
+from pconv_hpc.photos.mask_values import ERASED, KEPT
 from pconv_hpc.segmentation.instances import PhotoInstances, write_instances
 from tests.support.drawn_instances import instance, rectangle
 
@@ -61,7 +62,6 @@ def test_the_last_level_is_one_tile(height: int, width: int, levels: int) -> Non
 def test_tiles_make_up_the_photo() -> None:
     rgb = np.random.default_rng(0).integers(90, 110, (700, 1100, 3), dtype=np.uint8)
     pyramid = Pyramid(rgb)
-    assert pyramid.shape == (700, 1100)
     rows = [
         np.hstack([image_of(pyramid.tile(0, column, row)) for column in range(3)])
         for row in range(2)
@@ -78,15 +78,16 @@ def test_tiles_make_up_the_photo() -> None:
 
 
 def test_tiles_of_a_mask_lie_over_those_of_the_photo() -> None:
-    hole = np.zeros((700, 1101), dtype=bool)
-    hole[:, 600:] = True
+    pixels = np.zeros((700, 1101), dtype=np.uint8)
+    pixels[:, 300:600] = KEPT
+    pixels[:, 600:] = ERASED
     for level, shape in ((0, (512, 512)), (1, (350, 512)), (2, (175, 276))):
-        tile = image_of(hole_tile(hole, level, 0, 0))
+        tile = image_of(mask_tile(pixels, level, 0, 0))
         assert tile.shape == (*shape, 4)
     assert not tile[:, :140, 3].any()
     assert (tile[:, 160:, 3] == 255).all()
     with pytest.raises(UsageError):
-        hole_tile(hole, 0, 3, 0)
+        mask_tile(pixels, 0, 3, 0)
 
 
 def test_a_cache_keeps_what_was_used_last() -> None:
@@ -101,6 +102,19 @@ def test_a_cache_keeps_what_was_used_last() -> None:
     get("a", "12")
     get("b", "34")
     assert made == ["a", "b", "c", "b"]
+
+
+def test_a_folder_is_listed_part_by_part(tmp_path: Path) -> None:
+    out = tmp_path / "b"
+    for name in ("b/old.png", "c/2.jpg", "a.png", "c/1.JPG", "notes.txt", ".hidden.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    first = PICTURES.list_photos(str(tmp_path), str(out), 0, 2)
+    assert first["names"] == ["a.png", "c/1.JPG"]
+    last = PICTURES.list_photos(str(tmp_path), str(out), 2, 100)
+    assert last == {"names": ["c/2.jpg"], "total": 3, "is_whole": True}
+    with pytest.raises(UsageError, match="cannot be listed"):
+        PICTURES.list_photos(str(tmp_path / "gone"), "", 0, 1)
 
 
 def test_a_photo_is_described(photo: Path) -> None:
@@ -169,3 +183,23 @@ def test_files_that_are_no_photos_are_refused_by_name(tmp_path: Path) -> None:
         PICTURES.describe(str(path))
     with pytest.raises(UsageError, match="cannot be read"):
         PICTURES.describe(str(tmp_path / "gone.png"))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_coarse_tiles_of_a_large_jpeg_are_like_those_of_all_of_it(
+    tmp_path: Path, orientation: int
+) -> None:
+    y, x = np.mgrid[:2001, :3003]
+    rgb = np.stack([x * 255 // 3003, y * 255 // 2001, x * 0 + 90], axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "large.jpg"
+    Image.fromarray(rgb).save(path, quality=95, exif=exif)
+    described = PICTURES.describe(str(path))
+    upright = rgb if orientation == 1 else np.rot90(rgb, -1)
+    assert (described["height"], described["width"]) == upright.shape[:2]
+    whole = Pyramid(upright)
+    coarse = image_of(PICTURES.tile(str(path), 3, 0, 0)).astype(int)
+    assert np.abs(coarse - image_of(whole.tile(3, 0, 0))).max() < 12
+    fine = image_of(PICTURES.tile(str(path), 1, 1, 1)).astype(int)
+    assert np.abs(fine - image_of(whole.tile(1, 1, 1))).max() < 12
