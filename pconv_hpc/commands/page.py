@@ -63,7 +63,8 @@ def main() -> int:
     )  # fmt: skip
     place.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
-        help="name of a proxy that the page is reached by; may be given many times",
+        help="name of a proxy that the page is reached by; may be given many times; *: any name, "
+        "behind a proxy that knows its users",
     )  # fmt: skip
     arguments = parser.parse_args()
     if arguments.socket is not None and arguments.port is not None:

@@ -64,7 +64,8 @@ class Origins:
     """Which hosts the page goes by, and so which pages may send requests to it.
 
     Args:
-        hosts: names beside this machine's loopback ones, without ports, such as that of a proxy.
+        hosts: names beside this machine's loopback ones, without ports, such as that of a proxy;
+            ``*``: any, where a proxy that knows its users is the only way here.
     """
 
     def __init__(self, hosts: Collection[str] = ()) -> None:
@@ -72,17 +73,24 @@ class Origins:
 
     def knows_host(self, host: str) -> bool:
         """Return whether a Host header names this page: what another name leads here is a trap."""
-        return _name_of(f"//{host}") in {*_LOCAL, *self._named}
+        name = _name_of(f"//{host}")
+        return name in {*_LOCAL, *self._named} or ("*" in self._named and name != "")
 
-    def is_own(self, origin: str, host: str) -> bool:
-        """Return whether a page of ``origin`` is this one, asked for under ``host``.
+    def is_own(self, origin: str, host: str, forwarded_host: str = "") -> bool:
+        """Return whether a page of ``origin`` is this one.
 
         Another port of this machine is another page; a proxy's name has the proxy's port.
+
+        Args:
+            origin: what the browser says.
+            host: what the page was asked for by.
+            forwarded_host: what a proxy was asked for by; no page can make a browser send it.
         """
         scheme, separator, place = origin.partition("://")
         if scheme not in ("http", "https") or not separator or not place:
             return False
-        return place.lower() == host.lower() or _name_of(origin) in self._named
+        asked = {host.lower(), forwarded_host.lower()}
+        return place.lower() in asked or _name_of(origin) in self._named
 
 
 def _name_of(url: str) -> str:

@@ -152,8 +152,9 @@ class Guard:
     def _foreign(self, method: str, headers: Headers, host: str, *, is_entry: bool) -> str:
         """Return what is wrong with where a request comes from; empty: nothing."""
         origins = headers.getlist("origin")
+        forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
         site = headers.get("sec-fetch-site", "")
-        if len(origins) > 1 or any(not self._origins.is_own(o, host) for o in origins):
+        if len(origins) > 1 or any(not self._origins.is_own(o, host, forwarded) for o in origins):
             return "the request comes from another page"
         navigates = is_entry and headers.get("sec-fetch-mode") == "navigate"
         if site in ("cross-site", "same-site") and not navigates:
