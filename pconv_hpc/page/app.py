@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.foundation.text import printable
+from pconv_hpc.page.folder_routes import FolderRoutes
 from pconv_hpc.page.named import Named
 from pconv_hpc.page.photo_routes import PhotoRoutes
 from pconv_hpc.page.photo_work import weights_name
@@ -50,6 +51,7 @@ class Page:
 def build_app(page: Page, workers: Workers) -> Starlette:
     """Return the application; ``workers`` are for it alone."""
     photo_routes = PhotoRoutes(page.named, page.settings, page.scratch, workers)
+    folder_routes = FolderRoutes(page.named, photo_routes, workers)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -72,6 +74,7 @@ def build_app(page: Page, workers: Workers) -> Starlette:
             Route("/api/state", state),
             Route("/api/links", link, methods=["POST"]),
             *photo_routes.routes,
+            *folder_routes.routes,
         ],
         exception_handlers={PconvError: _explain, HTTPException: _refuse},
         lifespan=lifespan,

@@ -9,7 +9,8 @@ from typing import Literal
 
 from pconv_hpc.foundation.errors import UsageError
 
-Kind = Literal["photo", "photos"]
+Kind = Literal["photo", "photos", "out"]
+_ERASE_FOLDER = ("manifest.json", "photos.jsonl")  # what tells one
 _MAX_PHOTOS = 100_000  # ids that are remembered; those used last stay
 
 
@@ -19,7 +20,8 @@ class Thing:
 
     Attributes:
         id: what a browser calls it.
-        kind: ``photo``: one; ``photos``: a folder of them.
+        kind: ``photo``: one; ``photos``: a folder of them; ``out``: what ``pconv-hpc erase`` makes
+            of a folder.
         path: absolute.
     """
 
@@ -40,12 +42,14 @@ class PhotoFile:
     Attributes:
         id: what a browser calls it.
         name: its path relative to the folder of its thing, with ``/``.
-        path: its file, absolute.
+        path: its file, absolute; of a row of an erase folder that folder.
+        row: its number in an erase folder.
     """
 
     id: str
     name: str
     path: Path
+    row: int | None = None
 
 
 @dataclass
@@ -54,7 +58,7 @@ class Named:
 
     things: dict[str, Thing] = field(default_factory=dict)
     _photos: OrderedDict[str, PhotoFile] = field(default_factory=OrderedDict)
-    _ids: dict[Path, str] = field(default_factory=dict)
+    _ids: dict[tuple[Path, int | None], str] = field(default_factory=dict)
 
     def thing(self, identifier: str) -> Thing | None:
         """Return the thing of an id; ``None`` if it was never given."""
@@ -69,14 +73,20 @@ class Named:
 
     def give(self, thing: Thing, name: str) -> PhotoFile:
         """Return a photo of a thing with its id, always the same one."""
-        path = thing.folder / name
-        if path in self._ids:
-            return self._photos[self._ids[path]]
-        photo = PhotoFile(new_id(), name, path)
-        self._photos[photo.id], self._ids[path] = photo, photo.id
+        return self._give(thing.folder / name, name, None)
+
+    def give_row(self, thing: Thing, row: int, name: str) -> PhotoFile:
+        """Return a photo of an erase folder with its id, always the same one."""
+        return self._give(thing.path, name, row)
+
+    def _give(self, path: Path, name: str, row: int | None) -> PhotoFile:
+        if (path, row) in self._ids:
+            return self._photos[self._ids[path, row]]
+        photo = PhotoFile(new_id(), name, path, row)
+        self._photos[photo.id], self._ids[path, row] = photo, photo.id
         while len(self._photos) > _MAX_PHOTOS:
             _, forgotten = self._photos.popitem(last=False)
-            del self._ids[forgotten.path]
+            del self._ids[forgotten.path, forgotten.row]
         return photo
 
 
@@ -100,7 +110,8 @@ def name_all(paths: Sequence[Path]) -> Named:
 
 def _kind_of(path: Path) -> Kind:
     if path.is_dir():
-        return "photos"
+        is_erased = all((path / name).is_file() for name in _ERASE_FOLDER)
+        return "out" if is_erased else "photos"
     if path.is_file():
         return "photo"
     raise UsageError(f"{path}: no such file or folder; expected a photo or a folder of photos")

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.text import printable
+from pconv_hpc.page.folder_work import FolderPhotoWork
 from pconv_hpc.page.named import Named, Thing, new_id
-from pconv_hpc.page.photo_work import PhotoWork, Result
+from pconv_hpc.page.photo_work import PhotoWork, Result, weights_name
 from pconv_hpc.page.settings import PageSettings
 from pconv_hpc.page.workers import Workers
 
@@ -89,85 +90,109 @@ class PhotoRoutes:
         )
         return part
 
-    def _work(self, request: Request) -> PhotoWork:
+    async def work(self, request: Request) -> PhotoWork:
+        """Return the work on the photo that a request names.
+
+        Raises:
+            HTTPException: there is no such photo.
+            PconvError: it is not there any more.
+        """
         photo = self._named.photo(request.path_params["photo"])
         if photo is None:
             raise HTTPException(404)
         if photo.id not in self._works:
-            scratch = self._scratch / photo.id
-            self._works[photo.id] = PhotoWork(photo, self._settings, scratch, self._workers)
+            kind = PhotoWork if photo.row is None else FolderPhotoWork
+            work = kind(photo, self._settings, self._scratch / photo.id, self._workers)
+            if isinstance(work, FolderPhotoWork):
+                await work.refresh()
+            self._works[photo.id] = work
         return self._works[photo.id]
 
     async def _photo(self, request: Request) -> Response:
-        work = self._work(request)
+        work = await self.work(request)
+        if isinstance(work, FolderPhotoWork):
+            await work.refresh()
         described = await self._workers.pictures.call("describe", path=work.path)
         name = printable(work.photo.name)
         results = [work.describe(result) for result in work.results.values()]
-        return JSONResponse({"id": work.photo.id, "name": name, "results": results, **described})
+        return JSONResponse(
+            {
+                "id": work.photo.id,
+                "name": name,
+                "results": results,
+                "weights": [printable(weights_name(path)) for path in work.weights],
+                **_of_folder(work),
+                **described,
+            }
+        )
 
     async def _tile(self, request: Request) -> Response:
-        path = self._work(request).path
+        path = (await self.work(request)).path
         data = await self._workers.pictures.call("tile", path=path, **_place(request))
         return Response(data, media_type="image/jpeg", headers=_LASTING)
 
     async def _thumbnail(self, request: Request) -> Response:
-        path = self._work(request).path
+        path = (await self.work(request)).path
         data = await self._workers.pictures.call("thumbnail", path=path, side=256)
         return Response(data, media_type="image/jpeg")
 
     async def _objects(self, request: Request) -> Response:
-        return JSONResponse(await self._work(request).objects())
+        return JSONResponse(await (await self.work(request)).objects())
 
     async def _search_again(self, request: Request) -> Response:
-        work = self._work(request)
+        work = await self.work(request)
         work.search_again()
         return JSONResponse(await work.objects())
 
     async def _pick(self, request: Request) -> Response:
-        work, body = self._work(request), await json_object(request)
+        work = await self.work(request)
+        body = await json_object(request)
         x, y, min_score = (number(body, name) for name in ("x", "y", "min_score"))
         return JSONResponse({"index": await work.pick(x, y, min_score)})
 
     async def _compose(self, request: Request) -> Response:
-        return JSONResponse(await self._work(request).compose(await json_object(request)))
+        return JSONResponse(await (await self.work(request)).compose(await json_object(request)))
 
-    def _mask_arguments(self, request: Request) -> dict[str, Any]:
-        arguments = self._work(request).mask_arguments(request.path_params["mask"])
+    async def _mask_arguments(self, request: Request) -> dict[str, Any]:
+        work = await self.work(request)
+        arguments = work.mask_arguments(request.path_params["mask"])
         if arguments is None:
             raise HTTPException(404)
         return arguments
 
     async def _mask_tile(self, request: Request) -> Response:
-        arguments = self._mask_arguments(request) | _place(request)
+        arguments = await self._mask_arguments(request) | _place(request)
         data = await self._workers.pictures.call("mask_tile", **arguments)
         return Response(data, media_type="image/png", headers=_LASTING)
 
     async def _mask_file(self, request: Request) -> Response:
-        data = await self._workers.pictures.call("mask_file", **self._mask_arguments(request))
-        name = f"{self._work(request).photo.path.name}.png"
+        arguments = await self._mask_arguments(request)
+        data = await self._workers.pictures.call("mask_file", **arguments)
+        name = f"{(await self.work(request)).file_name}.png"
         return Response(data, media_type="image/png", headers=attachment(name))
 
     async def _erase(self, request: Request) -> Response:
-        work, body = self._work(request), await json_object(request)
+        work = await self.work(request)
+        body = await json_object(request)
         weights = body.get("weights", 0)
         if not isinstance(weights, int):
             raise UsageError(f"weights: expected the number of a network, found {weights!r}")
         result = work.erase(str(body.get("mask")), weights, str(body.get("detail", "patches")))
         return JSONResponse(work.describe(result))
 
-    def _its_result(self, request: Request) -> tuple[PhotoWork, Result]:
-        work = self._work(request)
+    async def _its_result(self, request: Request) -> tuple[PhotoWork, Result]:
+        work = await self.work(request)
         result = work.results.get(request.path_params["result"])
         if result is None:
             raise HTTPException(404)
         return work, result
 
     async def _result(self, request: Request) -> Response:
-        work, result = self._its_result(request)
+        work, result = await self._its_result(request)
         return JSONResponse(work.describe(result))
 
     async def _result_tile(self, request: Request) -> Response:
-        _, result = self._its_result(request)
+        _, result = await self._its_result(request)
         if result.state != "done":
             raise HTTPException(404)
         path = str(result.path)
@@ -175,14 +200,14 @@ class PhotoRoutes:
         return Response(data, media_type="image/jpeg", headers=_LASTING)
 
     async def _result_file(self, request: Request) -> Response:
-        work, result = self._its_result(request)
+        work, result = await self._its_result(request)
         if result.state != "done":
             raise HTTPException(404)
-        headers = attachment(work.photo.path.name)
+        headers = attachment(work.file_name)
         return FileResponse(result.path, media_type="application/octet-stream", headers=headers)
 
     async def _save(self, request: Request) -> Response:
-        work, result = self._its_result(request)
+        work, result = await self._its_result(request)
         body = await json_object(request)
         if await work.save(result, overwrite=body.get("overwrite") is True):
             return JSONResponse(work.describe(result))
@@ -202,6 +227,13 @@ class PhotoRoutes:
             path.unlink(missing_ok=True)
             raise
         return JSONResponse({"upload": identifier, **described})
+
+
+def _of_folder(work: PhotoWork) -> dict[str, Any]:
+    if not isinstance(work, FolderPhotoWork):
+        return {}
+    known = {name: value for name, value in work.known.items() if name not in ("files", "photo")}
+    return {"row": known, "choices": work.choices}
 
 
 def _place(request: Request) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import shutil
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -79,13 +80,31 @@ class PhotoWork:
         return str(self.photo.path)
 
     @property
-    def _instances(self) -> str:
+    def file_name(self) -> str:
+        """What results are called."""
+        return self.photo.path.name
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """The networks to choose from."""
+        return self._settings.weights
+
+    @property
+    def fill_options(self) -> tuple[str, ...]:
+        """Options of ``pconv-hpc inpaint`` that are not chosen on the page."""
+        return ()
+
+    @property
+    def instances(self) -> str:
         """The file of the objects that were found; empty before that."""
         path = self._scratch / "instances.json"
         return str(path) if path.exists() else ""
 
     async def objects(self) -> dict[str, Any]:
         """Return the objects, or how far the search for them is; the first call begins it."""
+        if self.instances:
+            found = await self._workers.pictures.call("objects", instances=self.instances)
+            return {"state": "done", **found}
         if self._finding is None:
             target = str(self._scratch / "instances.json")
             self._finding = asyncio.create_task(
@@ -96,14 +115,11 @@ class PhotoWork:
             self._finding.add_done_callback(lambda task: task.exception())  # it is asked for later
         if not self._finding.done():
             return {"state": "working", "text": self._workers.finding.state}
-        if error := self._finding.exception():
-            return {"state": "failed", "text": str(error)}
-        found = await self._workers.pictures.call("objects", instances=self._instances)
-        return {"state": "done", "objects": found}
+        return {"state": "failed", "text": str(self._finding.exception() or "try again")}
 
     def search_again(self) -> None:
         """Let the next call of ``objects`` begin a search that failed once more."""
-        if self._finding is not None and self._finding.done() and self._finding.exception():
+        if self._finding is not None and self._finding.done():
             self._finding = None
 
     async def pick(self, x: float, y: float, min_score: float) -> int:
@@ -112,10 +128,10 @@ class PhotoWork:
         Raises:
             PconvError: it means none.
         """
-        if not self._instances:
+        if not self.instances:
             raise UsageError("no objects were looked for yet")
         index: int = await self._workers.pictures.call(
-            "pick", instances=self._instances, x=x, y=y, min_score=min_score
+            "pick", instances=self.instances, x=x, y=y, min_score=min_score
         )
         return index
 
@@ -129,7 +145,7 @@ class PhotoWork:
         covers: dict[str, Any] = await self._workers.pictures.call(
             "compose", **self._mask_arguments(edit, upload)
         )
-        text = json.dumps([self._instances, edit], sort_keys=True)
+        text = json.dumps([self.instances, edit], sort_keys=True)
         identifier = hashlib.sha256(text.encode()).hexdigest()[:24]
         self._masks[identifier] = edit, upload
         self._masks.move_to_end(identifier)
@@ -138,7 +154,7 @@ class PhotoWork:
         return {"mask": identifier, **covers}
 
     def _mask_arguments(self, edit: dict[str, Any], upload: str) -> dict[str, Any]:
-        return {"path": self.path, "edit": edit, "instances": self._instances, "upload": upload}
+        return {"path": self.path, "edit": edit, "instances": self.instances, "upload": upload}
 
     def _upload_path(self, edit: dict[str, Any]) -> str:
         name = str(edit.get("upload") or "")
@@ -165,16 +181,16 @@ class PhotoWork:
         """
         if mask not in self._masks:
             raise UsageError("there is no such mask any more; change it, and it is made again")
-        if not 0 <= weights < len(self._settings.weights):
+        if not 0 <= weights < len(self.weights):
             raise UsageError(f"network {weights + 1} is not there")
-        network = self._settings.weights[weights]
+        network = self.weights[weights]
         name = weights_name(network)
         for result in self.results.values():
             same = (result.mask, result.weights, result.detail) == (mask, name, detail)
             if same and result.state != "failed":
                 return result
         identifier = new_id()
-        path = self._scratch / identifier / self.photo.path.name
+        path = self._scratch / identifier / self.file_name
         result = Result(identifier, path, name, detail, mask)
         self.results[identifier] = result
         task = asyncio.create_task(self._erase(result, network))
@@ -197,6 +213,7 @@ class PhotoWork:
                 output=str(result.path),
                 weights=str(network),
                 detail=result.detail,
+                options=self.fill_options,
                 name=self.photo.name,
             )
             result.seconds = time.monotonic() - began
@@ -206,10 +223,15 @@ class PhotoWork:
         self._forget_old()
 
     def _forget_old(self) -> None:
-        while len(self.results) > _MAX_RESULTS:
-            _, old = self.results.popitem(last=False)
-            for path in (old.path, old.path.parent / "mask.png"):
-                path.unlink(missing_ok=True)
+        own = [r for r in self.results.values() if r.path.is_relative_to(self._scratch)]
+        for old in own[:-_MAX_RESULTS]:
+            del self.results[old.id]
+            shutil.rmtree(old.path.parent, ignore_errors=True)
+
+    def selected(self, mask: str) -> list[int]:
+        """Return the indices of the objects that a mask was made from."""
+        edit, _ = self._masks.get(mask, ({}, ""))
+        return sorted(edit.get("selected", []))
 
     def describe(self, result: Result) -> dict[str, Any]:
         """Return how far a result is, as a browser is told it."""

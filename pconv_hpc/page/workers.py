@@ -17,6 +17,7 @@ class Workers:
         pictures: see ``pictures.Pictures``.
         finding: see ``finding.Finding``; PyTorch.
         filling: see ``filling.Filling``; TensorFlow.
+        review: see ``review.process.Review``.
     """
 
     def __init__(self, settings: PageSettings, scratch: Path) -> None:
@@ -27,25 +28,32 @@ class Workers:
             "device": settings.device,
         }
         self.pictures = WorkerProcess(
-            "pconv_hpc.page.pictures",
+            "pconv_hpc.page.processes.pictures",
             sizes,
             does="the process that reads photos",
             log=scratch / "pictures.log",
         )
         self.finding = WorkerProcess(
-            "pconv_hpc.page.finding",
+            "pconv_hpc.page.processes.finding",
             {**network, **sizes},
             does="the process that finds objects",
             log=scratch / "finding.log",
         )
         self.filling = WorkerProcess(
-            "pconv_hpc.page.filling",
+            "pconv_hpc.page.processes.filling",
             sizes,
             does="the process that fills holes",
             log=scratch / "filling.log",
         )
 
+        self.review = WorkerProcess(
+            "pconv_hpc.page.review.process",
+            {"scratch": str(scratch / "members")},
+            does="the process that reads erase folders",
+            log=scratch / "review.log",
+        )
+
     async def stop(self) -> None:
         """End all of them."""
-        for worker in (self.pictures, self.finding, self.filling):
+        for worker in (self.pictures, self.finding, self.filling, self.review):
             await worker.stop()

@@ -34,6 +34,8 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("jobs/requeue",),
     ("jobs/erase_array",),
     ("jobs", "local_slurm", "install"),
+    ("page/processes",),
+    ("page/review",),
     ("page",),
     ("commands",),
 )

@@ -23,12 +23,13 @@ from pconv_hpc.foundation.disk_space import OutputError, writing_results
 
 MAX_FAILURES = 3
 
-Status = Literal["begun", "left", "found", "empty", "erased", "failed", "forgiven"]
+Status = Literal["begun", "left", "found", "empty", "erased", "failed", "forgiven", "redone"]
 """What a row says of a photo.
 
 ``begun``: a stage works on it; ``left``: the stage was told to stop and put it back; ``found``: the
 first stage is done with it, ``classes`` counts what it selected; ``empty``: nothing to erase, done;
-``erased``: done; ``failed``: ``reason``; ``forgiven``: its failures do not count any more.
+``erased``: done; ``failed``: ``reason``; ``forgiven``: its failures do not count any more;
+``redone``: a person put another result in its place, whatever it was before: it counts as erased.
 """
 _STATUSES = frozenset(get_args(Status))
 _DONE = ("empty", "erased")
@@ -63,7 +64,7 @@ class LedgerWriter(Closing):
             status: what became of it.
             stage: which part of the work says so.
             reason: of a failure, without the photo's name.
-            classes: of a ``found`` row: how many objects of each class were selected.
+            classes: of a ``found`` or ``redone`` row: how many objects of each class were selected.
             copied: of an ``empty`` row: the photo was copied to the results.
 
         Raises:
@@ -219,11 +220,13 @@ class SliceLedger:
         first, last = self._spans.get(name, (row.time, row.time))
         self._spans[name] = min(first, row.time), max(last, row.time)
         outcome = self.outcomes.setdefault(row.photo, Outcome())
-        if outcome.is_done:
+        if outcome.is_done and row.status != "redone":
             return
         outcome.status, outcome.stage, outcome.time = row.status, row.stage, row.time
         outcome.attempt = name
-        if row.status == "found":
+        if row.status == "redone":
+            outcome.status, outcome.classes, outcome.failures = "erased", row.classes, 0
+        elif row.status == "found":
             outcome.classes, outcome.failures = row.classes, 0
         elif row.status == "failed":
             outcome.failures += 1

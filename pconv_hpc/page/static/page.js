@@ -211,10 +211,10 @@ const EMPTY_EDIT = Object.freeze({
 
 // Every state of a mask that a person went through; a change forgets what had been taken back.
 class History {
-  constructor(edit, changed) {
+  constructor(edit) {
     this.states = [edit];
     this.position = 0;
-    this.changed = changed;
+    this.changed = () => {};
   }
 
   get edit() { return this.states[this.position]; }
@@ -637,14 +637,12 @@ class Viewer {
 const SHAPES = [["exact", "Exact"], ["dilate", "Dilate"], ["hull", "Hull"], ["box", "Box"]];
 const DETAILS = [["patches", "Patches"], ["blended", "Blended"], ["none", "None"]];
 // What stays as it is from one photo to the next.
-const KEPT = { tool: "objects", radius: 0, radiusShare: 1 / 60, detail: "patches", weights: 0, upload: "", showsMask: true };
+const KEPT = {
+  tool: "objects", radius: 0, radiusShare: 1 / 60, detail: "patches", weights: 0, upload: "",
+  showsMask: true, mode: "one",
+};
 
 class PhotoView {
-  static async open(main, thing, id) {
-    const photo = await getJson(`api/photos/${id}`);
-    return new PhotoView(main, thing, photo);
-  }
-
   constructor(main, thing, photo) {
     this.thing = thing;
     this.photo = photo;
@@ -658,14 +656,19 @@ class PhotoView {
     this.viewer.resultEdit = (name) => this.editsOfResults.get(name);
     this.viewer.masked = () => this.showArea();
     this.viewer.showsMask = KEPT.showsMask;
-    this.editsOfResults = new Map();
+    const remembered = PhotoView.remembered.get(photo.id);
+    this.editsOfResults = remembered?.editsOfResults ?? new Map();
     KEPT.radius = Math.max(1, Math.round(Math.max(photo.width, photo.height) * KEPT.radiusShare));
     const carried = KEPT.upload && KEPT.uploadSize === `${photo.width}x${photo.height}`;
-    const first = carried ? { ...EMPTY_EDIT, upload: KEPT.upload } : EMPTY_EDIT;
-    this.history = new History(Object.freeze(first), () => this.edited());
+    const { shape, dilation } = photo.choices ?? EMPTY_EDIT;
+    const first = { ...EMPTY_EDIT, shape, dilation, upload: carried ? KEPT.upload : "" };
+    this.history = remembered?.history ?? new History(Object.freeze(first));
+    this.history.changed = () => this.edited();
     this.useTool(KEPT.tool);
     this.edited();
-    this.showResults();
+    this.useMode(KEPT.mode);
+    if (photo.row && this.results.length) this.show(this.results[0].result);
+    else this.showResults();
     this.showRadius();
     this.showZoom();
     this.findObjects();
@@ -698,8 +701,8 @@ class PhotoView {
   }
 
   strip() {
-    const strip = make("nav", { class: "strip", "aria-label": "Photos", hidden: this.thing.kind === "photo" });
-    if (this.thing.kind !== "photo") this.photos = new Strip(strip, this.thing, this.photo.id);
+    const strip = make("nav", { class: "strip", "aria-label": "Photos", hidden: this.thing.kind !== "photos" });
+    if (this.thing.kind === "photos") this.photos = new Strip(strip, this.thing, this.photo.id);
     return strip;
   }
 
@@ -723,7 +726,42 @@ class PhotoView {
 
   panel() {
     return make("aside", { class: "panel", "aria-label": "Mask and result" },
-      this.objectsSection(), this.maskSection(), this.eraseSection(), this.resultsSection());
+      this.photo.row ? this.reviewSection() : null, this.objectsSection(), this.maskSection(), this.eraseSection(), this.resultsSection());
+  }
+
+  reviewSection() {
+    this.rowState = make("p", {});
+    this.marks = segments("Mark", [["accepted", "Accept"], ["rejected", "Reject"], ["", "None"]], "", (word) => this.mark(word));
+    const by = (step, text) => make("button", { type: "button", class: "plain", onclick: () => this.go(step) }, text);
+    this.showRow();
+    return make("section", {},
+      make("div", { class: "row" }, make("h3", {}, "Review"), make("a", { href: `#out/${this.thing.id}` }, "All photos"),
+        by(-1, "Previous"), by(1, "Next")),
+      this.rowState, frame.state.read_only ? null : this.marks);
+  }
+
+  showRow() {
+    const { state, reason, mark, by } = this.photo.row;
+    const said = { erased: "Erased", empty: "Nothing to erase was found", failed: "Failed", "set aside": "Set aside after three failures", waiting: "Not done yet" }[state];
+    this.rowState.replaceChildren(make("span", { class: { erased: "good", failed: "bad", "set aside": "bad" }[state] ?? "quiet" }, said),
+      reason ? `: ${reason}` : "", mark ? `. ${capital(mark)} by ${by}` : "");
+    this.marks.set(mark);
+  }
+
+  async mark(word) {
+    try {
+      Object.assign(this.photo.row, await postJson(`${this.address}/mark`, { word }));
+      FolderView.noted(this.thing, this.photo.row);
+      this.showRow();
+    } catch (error) { complain(error); }
+  }
+
+  async go(by) {
+    try {
+      const id = await FolderView.beside(this.thing, this.photo.row.row, by);
+      if (id) location.hash = `#photo/${this.thing.id}/${id}`;
+      else notify(by > 0 ? "This was the last photo" : "This is the first photo");
+    } catch (error) { complain(error); }
   }
 
   objectsSection() {
@@ -757,7 +795,9 @@ class PhotoView {
   }
 
   eraseSection() {
-    const options = frame.state.weights.map((name, index) => make("option", { value: String(index), selected: index === KEPT.weights }, name));
+    if (this.photo.choices) KEPT.detail = this.photo.choices.detail;
+    KEPT.weights = Math.min(KEPT.weights, this.photo.weights.length - 1);
+    const options = this.photo.weights.map((name, index) => make("option", { value: String(index), selected: index === KEPT.weights }, name));
     this.weights = make("select", { class: "grow", "aria-label": "Network", onchange: () => { KEPT.weights = Number(this.weights.value); } }, ...options);
     this.detail = segments("Texture", DETAILS, KEPT.detail, (detail) => { KEPT.detail = detail; });
     this.eraseButton = make("button", { type: "button", class: "primary wide", title: "Enter", onclick: () => this.erase() }, "Erase");
@@ -769,7 +809,7 @@ class PhotoView {
 
   resultsSection() {
     this.resultList = make("div", { class: "results", role: "radiogroup", "aria-label": "Results" });
-    this.saveButton = make("button", { type: "button", class: "primary grow", title: "Ctrl+S", onclick: () => this.save(), hidden: !frame.state.saves }, "Save");
+    this.saveButton = make("button", { type: "button", class: "primary grow", title: "Ctrl+S", onclick: () => this.save(), hidden: this.photo.row ? frame.state.read_only : !frame.state.saves }, this.photo.row ? "Replace result" : "Save");
     this.resultDownload = make("a", { class: "plain", role: "link", "aria-disabled": "true" }, "Download");
     this.saved = make("p", { class: "progress" });
     return make("section", {}, make("h3", {}, "Results"), this.resultList, make("div", { class: "row" }, this.saveButton, this.resultDownload), this.saved);
@@ -793,7 +833,11 @@ class PhotoView {
       }
       this.viewer.objects = new Objects(answer.objects, this.photo);
       this.showObjects();
-      if (this.history.edit !== EMPTY_EDIT) this.viewer.mask.update(this.history.edit);
+      if (this.photo.row && this.history.states.length === 1 && !remembered(this)) {
+        this.history.states = [Object.freeze({ ...this.history.edit, selected: answer.selected })];
+        this.editsOfResults.set(this.shown, this.history.edit);
+      }
+      this.edited();
     } catch (error) { complain(error); }
   }
 
@@ -1013,14 +1057,15 @@ class PhotoView {
   }
 
   title(result, index) {
-    const several = frame.state.weights.length > 1 ? `${result.weights}, ` : "";
+    if (!result.detail) return capital(result.weights);
+    const several = this.photo.weights.length > 1 ? `${result.weights}, ` : "";
     return `${index + 1}: ${several}${result.detail}`;
   }
 
   useMode(mode) {
-    this.viewer.mode = mode;
+    KEPT.mode = this.viewer.mode = mode;
     this.views.set(mode);
-    this.sides.hidden = mode === "one";
+    this.sides.hidden = mode === "one" || this.views.hidden;
     if (mode !== "one" && this.viewer.right === "photo" && this.results.length) this.show(this.results.at(-1).result);
     if (this.viewer.isFitted) this.viewer.fit();
     this.viewer.redraw();
@@ -1048,9 +1093,23 @@ class PhotoView {
       }
       for (const other of this.results) other.saved = "";
       Object.assign(result, saved);
+      if (this.photo.row) await this.replaced();
       notify(`Saved: ${result.saved}`);
       this.showResults();
     } catch (error) { complain(error); }
+  }
+
+  // The folder has another result of this photo now.
+  async replaced() {
+    const { row, results } = await getJson(this.address);
+    const [edit, other] = [this.editsOfResults.get(this.shown), this.viewer.left];
+    this.results = results.filter((result) => result.state !== "failed");
+    Object.assign(this.photo.row, row);
+    FolderView.noted(this.thing, this.photo.row);
+    this.showRow();
+    this.editsOfResults.set(this.results[0].result, edit);
+    if (!this.results.some((result) => result.result === other)) this.viewer.left = "photo";
+    this.show(this.results[0].result);
   }
 
   // ---- pointer and keys
@@ -1078,6 +1137,11 @@ class PhotoView {
     }, { passive: false });
     this.unlisten = new AbortController();
     const { signal } = this.unlisten;
+    // After a click, unlike after a key, Enter is to erase and not to press the button again.
+    addEventListener("click", (event) => {
+      const isPressed = event.target.closest?.(".rail button, .segments button, .objects input, .results input");
+      if (event.detail > 0 && isPressed) canvas.focus({ preventScroll: true });
+    }, { signal });
     addEventListener("keydown", (event) => this.key(event), { signal });
     addEventListener("keyup", (event) => this.keyUp(event), { signal });
     addEventListener("blur", () => this.showBefore(false), { signal });
@@ -1235,13 +1299,23 @@ class PhotoView {
       enter: () => this.erase(),
       escape: () => { this.viewer.stroke = null; this.drag = null; this.viewer.redraw(); },
       s: () => this.useMode({ one: "slider", slider: "side", side: "one" }[this.viewer.mode]),
-      pagedown: () => this.photos?.go(1), pageup: () => this.photos?.go(-1),
+      pagedown: () => (this.photo.row ? this : this.photos)?.go(1),
+      pageup: () => (this.photo.row ? this : this.photos)?.go(-1),
+      ...(this.photo.row ? this.reviewKeys : {}),
     };
     const act = tool ? () => this.useTool(tool[0]) : acts[key];
     if (!act || (["enter", " "].includes(key) && event.target.closest("button, a, summary"))) return;
     event.preventDefault();
     act();
     this.showZoom();
+  }
+
+  get reviewKeys() {
+    const marked = (word) => { if (!frame.state.read_only) this.mark(word).then(() => this.go(1)); };
+    return {
+      a: () => marked("accepted"), x: () => marked("rejected"), u: () => this.mark(""),
+      j: () => this.go(1), k: () => this.go(-1), g: () => { location.hash = `#out/${this.thing.id}`; },
+    };
   }
 
   keyUp(event) {
@@ -1258,16 +1332,22 @@ class PhotoView {
       ["M", "Show or hide the mask"], ["Ctrl+S", "Save the result"], ["+ −", "Zoom; the wheel, too"],
       ["0", "Whole photo"], ["1", "Pixel by pixel"], ["hold Space", "Move the photo"],
       ["PgDn PgUp", "Next, previous photo"],
+      ...(this.photo.row ? [["A", "Accept, and go on"], ["X", "Reject, and go on"], ["U", "Take the mark back"], ["J K", "Next, previous photo"], ["G", "All photos"]] : []),
     ];
   }
 
   close() {
     this.closed = true;
+    const { history, editsOfResults } = this;
+    PhotoView.remembered.set(this.photo.id, { history, editsOfResults });
     this.unlisten.abort();
     this.photos?.close();
     this.viewer.close();
   }
 }
+
+PhotoView.remembered = new Map(); // what was done to each photo since the page was opened
+const remembered = (view) => PhotoView.remembered.has(view.photo.id);
 
 const round = (number) => Math.round(number * 100) / 100;
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -1372,6 +1452,236 @@ class Strip {
 }
 Strip.places = new Map(); // where in its folder a photo is
 
+// ---------------------------------------------------------------- a folder that is being erased
+
+const STATES = [["", "All"], ["erased", "Erased"], ["empty", "Nothing found"], ["failed", "Failed"], ["set aside", "Set aside"], ["waiting", "Not done yet"]];
+const MARKS = [["marked", "Marked"], ["accepted", "Accepted"], ["rejected", "Rejected"]];
+const ORDERS = [["name", "by name"], ["newest", "newest first"], ["oldest", "oldest first"], ["largest", "most objects first"]];
+
+class FolderView {
+  static PAGE = 60;
+  static kept = new Map(); // of each folder: filter, order, place
+
+  static of(thing) {
+    if (!FolderView.kept.has(thing.id)) {
+      FolderView.kept.set(thing.id, { wanted: {}, order: "name", first: 0, total: 0, rows: [], focus: 0 });
+    }
+    return FolderView.kept.get(thing.id);
+  }
+
+  static query(kept, first, count) {
+    const wanted = Object.fromEntries(Object.entries(kept.wanted).filter(([, value]) => value));
+    return new URLSearchParams({ ...wanted, order: kept.order, first, count }).toString();
+  }
+
+  static async fill(thing, first) {
+    const kept = FolderView.of(thing);
+    const answer = await getJson(`api/things/${thing.id}/rows?${FolderView.query(kept, first, FolderView.PAGE)}`);
+    Object.assign(kept, { first, total: answer.total, rows: answer.rows });
+    return kept;
+  }
+
+  // the id of the photo before or after a row, in the order that was chosen
+  static async beside(thing, row, by) {
+    let kept = FolderView.of(thing);
+    if (!kept.rows.some((one) => one.row === row)) kept = await FolderView.fill(thing, kept.first);
+    let place = kept.rows.findIndex((one) => one.row === row) + by;
+    if (kept.first + place < 0 || kept.first + place >= kept.total) return null;
+    if (place < 0 || place >= kept.rows.length) {
+      const at = kept.first + place;
+      kept = await FolderView.fill(thing, Math.floor(at / FolderView.PAGE) * FolderView.PAGE);
+      place = at - kept.first;
+    }
+    kept.focus = place;
+    return kept.rows[place]?.id ?? null;
+  }
+
+  static noted(thing, row) {
+    const { rows } = FolderView.of(thing);
+    const place = rows.findIndex((one) => one.row === row.row);
+    if (place >= 0) rows[place] = { ...rows[place], ...row };
+  }
+
+  constructor(main, thing) {
+    this.thing = thing;
+    this.kept = FolderView.of(thing);
+    this.build(main);
+    this.unlisten = new AbortController();
+    addEventListener("keydown", (event) => this.key(event), { signal: this.unlisten.signal });
+    this.load(this.kept.first);
+    this.watch();
+  }
+
+  build(main) {
+    this.states = make("div", { class: "choices", role: "group", "aria-label": "State" });
+    this.marks = make("div", { class: "choices", role: "group", "aria-label": "Marks" });
+    this.classes = make("select", { "aria-label": "Class", onchange: () => this.want("class", this.classes.value) });
+    this.reasons = make("select", { "aria-label": "Why photos failed", onchange: () => this.want("reason", this.reasons.value) });
+    this.order = make("select", { "aria-label": "Order", onchange: () => { this.kept.order = this.order.value; this.load(0); } },
+      ...ORDERS.map(([value, text]) => make("option", { value, selected: value === this.kept.order }, text)));
+    this.table = make("a", { class: "plain", download: "" }, "Export CSV");
+    this.read = make("p", { class: "quiet", role: "status" });
+    this.place = make("output", { class: "number" });
+    this.cards = make("div", { class: "cards", role: "list", "aria-label": "Photos" });
+    const turn = (by, text) => make("button", { type: "button", class: "plain", onclick: () => this.turn(by) }, text);
+    const view = make("div", { class: "folder-view" },
+      make("aside", { class: "filters", "aria-label": "Filters" },
+        make("h1", { class: "title" }, this.thing.name), make("h2", { class: "unseen" }, "Filters"),
+        make("h3", {}, "State"), this.states, make("h3", {}, "Marks"), this.marks,
+        make("h3", {}, "Class"), this.classes, make("h3", {}, "Why photos failed"), this.reasons, this.read),
+      make("section", { class: "grid", "aria-label": "Results" },
+        make("div", { class: "row tools" }, make("label", { class: "row grow" }, make("span", { class: "quiet" }, "Sorted"), this.order),
+          this.table, this.previous = turn(-1, "Previous page"), this.place, this.next = turn(1, "Next page")),
+        this.cards));
+    main.replaceChildren(view);
+  }
+
+  want(name, value) {
+    this.kept.wanted[name] = this.kept.wanted[name] === value ? "" : value;
+    this.load(0);
+    this.showChoices();
+  }
+
+  turn(by) {
+    const first = this.kept.first + by * FolderView.PAGE;
+    if (first >= 0 && first < this.kept.total) this.load(first);
+  }
+
+  async load(first) {
+    const turn = this.turning = {};
+    try {
+      if (first !== this.kept.first) this.kept.focus = 0;
+      await FolderView.fill(this.thing, first);
+      if (turn === this.turning && !this.closed) this.show();
+    } catch (error) { complain(error); }
+  }
+
+  async watch() {
+    while (!this.closed) {
+      try {
+        this.overview = await getJson(`api/things/${this.thing.id}/overview`);
+        if (this.closed) return;
+        this.showChoices();
+        const states = JSON.stringify([this.overview.states, this.overview.marked]);
+        if (this.lastStates !== undefined && states !== this.lastStates) this.load(this.kept.first);
+        this.lastStates = states;
+        this.wasReading = this.overview.read < this.overview.slices;
+      } catch (error) { complain(error); return; }
+      await wait(this.wasReading ? 700 : 4000);
+    }
+  }
+
+  showChoices() {
+    const { overview } = this;
+    if (!overview) return;
+    const { wanted } = this.kept;
+    const choice = (name, value, text, count) => make("button", { type: "button", "aria-pressed": String((wanted[name] ?? "") === value), onclick: () => this.want(name, value) },
+      make("span", {}, text), make("span", { class: "number" }, count === undefined ? "" : count.toLocaleString()));
+    const keepFocus = (group, buttons) => {
+      const place = [...group.children].indexOf(document.activeElement);
+      group.replaceChildren(...buttons);
+      if (place >= 0) group.children[place]?.focus();
+    };
+    keepFocus(this.states, STATES.map(([value, text]) => choice("state", value, text, value ? overview.states[value] : overview.photos)));
+    keepFocus(this.marks, MARKS.map(([value, text]) => choice("mark", value, text, value === "marked" ? overview.marked : undefined)));
+    const fill = (select, all, names, chosen) => {
+      if (document.activeElement === select) return;
+      select.replaceChildren(make("option", { value: "" }, all), ...names.map((name) => make("option", { value: name, selected: name === chosen }, name)));
+      select.disabled = !names.length;
+    };
+    fill(this.classes, "Any class", overview.classes, wanted.class);
+    fill(this.reasons, "Any reason", overview.reasons, wanted.reason);
+    const share = Math.round(100 * overview.read / Math.max(1, overview.slices));
+    this.read.textContent = share < 100 ? `Reading the ledger … ${share}%` : "";
+    this.table.href = `api/things/${this.thing.id}/marks.csv?${FolderView.query(this.kept, 0, 0)}`;
+  }
+
+  show() {
+    const { kept } = this;
+    const last = kept.first + kept.rows.length;
+    this.place.textContent = kept.total ? `${(kept.first + 1).toLocaleString()}–${last.toLocaleString()} of ${kept.total.toLocaleString()}` : "None";
+    this.previous.disabled = kept.first === 0;
+    this.next.disabled = last >= kept.total;
+    this.shownCards = new Map(kept.rows.map((row) => { // what has not changed stays as it is
+      const text = JSON.stringify(row);
+      return [text, this.shownCards?.get(text) ?? this.card(row)];
+    }));
+    const cards = [...this.shownCards.values()];
+    if (cards.length !== this.cards.children.length || cards.some((card, index) => card !== this.cards.children[index])) {
+      const isFocused = this.cards.contains(document.activeElement);
+      this.cards.replaceChildren(...cards);
+      if (isFocused) this.focus(kept.focus);
+    }
+    if (!kept.rows.length) this.cards.append(make("p", { class: "empty" }, "No photo is like that."));
+    this.focus(kept.focus, false);
+  }
+
+  card(row) {
+    const picture = (kind, is_there, text) => {
+      const none = make("span", { class: "none" }, text);
+      if (!is_there) return none;
+      const image = make("img", { src: `api/photos/${row.id}/small/${kind}?at=${row.time}`, alt: kind, loading: "lazy" });
+      image.addEventListener("error", () => image.replaceWith(none));
+      return image;
+    };
+    const objects = Object.entries(row.objects).map(([name, count]) => (count > 1 ? `${count} ${name}` : name)).join(", ");
+    const said = { empty: "nothing found", failed: row.reason || "failed", "set aside": row.reason || "set aside", waiting: "not done yet" }[row.state] ?? objects;
+    return make("div", { role: "listitem" }, make("a", { class: `card ${row.mark}`, href: `#photo/${this.thing.id}/${row.id}`, title: row.name },
+      make("span", { class: "pictures" }, picture("before", true, "cannot be shown"),
+        picture("mask", Boolean(objects), "no mask"), picture("after", ["erased", "empty"].includes(row.state), "no result")),
+      make("span", { class: "caption" }, make("span", { class: "name" }, row.name.split("/").at(-1)),
+        make("span", { class: `said ${["failed", "set aside"].includes(row.state) ? "bad" : "quiet"}` }, said),
+        row.mark ? make("span", { class: `mark ${row.mark}` }, row.mark) : null)));
+  }
+
+  focus(place, takes = true) {
+    this.kept.focus = clamp(place, 0, Math.max(0, this.kept.rows.length - 1));
+    const links = [...this.cards.querySelectorAll("a")];
+    links.forEach((link, index) => { link.tabIndex = index === this.kept.focus ? 0 : -1; });
+    if (takes || document.activeElement === document.body) links[this.kept.focus]?.focus();
+  }
+
+  get columns() { return getComputedStyle(this.cards).gridTemplateColumns.split(" ").length; }
+
+  async mark(word) {
+    const row = this.kept.rows[this.kept.focus];
+    if (!row || frame.state.read_only) return;
+    try {
+      FolderView.noted(this.thing, await postJson(`api/photos/${row.id}/mark`, { word }));
+      this.show();
+      if (word && this.kept.focus + 1 >= this.kept.rows.length && this.kept.first + FolderView.PAGE < this.kept.total) {
+        await this.load(this.kept.first + FolderView.PAGE);
+        this.focus(0);
+      } else this.focus(this.kept.focus + (word ? 1 : 0));
+    } catch (error) { complain(error); }
+  }
+
+  key(event) {
+    if (document.querySelector("dialog[open]") || isTyping(event) || event.target.closest?.("select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { focus } = this.kept;
+    const acts = {
+      arrowright: () => this.focus(focus + 1), arrowleft: () => this.focus(focus - 1),
+      arrowdown: () => this.focus(focus + this.columns), arrowup: () => this.focus(focus - this.columns),
+      j: () => this.focus(focus + 1), k: () => this.focus(focus - 1),
+      a: () => this.mark("accepted"), x: () => this.mark("rejected"), u: () => this.mark(""),
+      pagedown: () => this.turn(1), pageup: () => this.turn(-1),
+    };
+    const act = acts[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  get keys() {
+    return [["Arrows, J K", "Next, previous photo"], ["Enter", "Look at it, redo it"], ["A", "Accept, and go on"], ["X", "Reject, and go on"], ["U", "Take the mark back"], ["PgDn PgUp", "Next, previous page"]];
+  }
+
+  close() {
+    this.closed = true;
+    this.unlisten.abort();
+  }
+}
+
 // ---------------------------------------------------------------- the frame around the views
 
 class Frame {
@@ -1434,11 +1744,19 @@ class Frame {
 
   async open(thing, photoId, turn) {
     let id = photoId;
+    if (thing.kind === "out" && !id) {
+      this.view?.close();
+      byId("where").textContent = "";
+      document.title = `${thing.name} – pconv_hpc`;
+      this.view = new FolderView(byId("main"), thing);
+      return this.view;
+    }
     if (!id) {
       const { photos } = await getJson(`api/things/${thing.id}/photos?count=1`);
       if (!photos.length) throw new Refused(0, `${thing.name}: no photos in it`);
       id = photos[0].id;
     }
+    if (this.view?.photo?.id === id) return this.view;
     const photo = await getJson(`api/photos/${id}`);
     if (turn !== this.turn) return null;
     this.view?.close();

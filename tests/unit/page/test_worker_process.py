@@ -19,7 +19,7 @@ def with_pictures(folder: Path, work: Callable[[WorkerProcess], Awaitable[Any]])
 
     async def run() -> Any:
         worker = WorkerProcess(
-            "pconv_hpc.page.pictures",
+            "pconv_hpc.page.processes.pictures",
             {"max_pixels": 1000},
             does="the process that reads photos",
             log=folder / "log",

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.page.pictures import Pictures
-from pconv_hpc.page.pyramids import Cache, Pyramid, mask_tile, num_levels
+from pconv_hpc.page.processes.pictures import Pictures
+from pconv_hpc.page.processes.pyramids import Cache, Pyramid, mask_tile, num_levels
 from pconv_hpc.photos.mask_values import ERASED, KEPT
 from pconv_hpc.segmentation.instances import PhotoInstances, write_instances
 from tests.support.drawn_instances import instance, rectangle
@@ -71,7 +71,6 @@ def test_tiles_make_up_the_photo() -> None:
     assert np.abs(joined.astype(int) - rgb).max() < 30
     assert image_of(pyramid.tile(1, 1, 0)).shape == (350, 38, 3)
     assert image_of(pyramid.tile(2, 0, 0)).shape == (175, 275, 3)
-    assert max(image_of(pyramid.thumbnail(256)).shape[:2]) == 256
     for level, column, row in ((3, 0, 0), (0, 3, 0), (0, 0, 2), (-1, 0, 0)):
         with pytest.raises(UsageError):
             pyramid.tile(level, column, row)
@@ -123,6 +122,13 @@ def test_a_photo_is_described(photo: Path) -> None:
     assert described["levels"] == 1
 
 
+@pytest.mark.parametrize("side", [16, 60, 256])
+def test_small_pictures_keep_the_shape(photo: Path, side: int) -> None:
+    small = image_of(PICTURES.thumbnail(str(photo), side))
+    assert small.shape[1] == min(side, 80)
+    assert abs(small.shape[0] / small.shape[1] - 60 / 80) < 0.07
+
+
 def test_a_turned_photo_is_upright(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
@@ -133,7 +139,7 @@ def test_a_turned_photo_is_upright(tmp_path: Path) -> None:
 
 
 def test_objects_have_outlines_and_clicks_mean_them(instances: str) -> None:
-    person, dog = PICTURES.objects(instances)
+    person, dog = PICTURES.objects(instances)["objects"]
     assert (person["class"], person["area"], person["box"]) == ("person", 500, [5, 5, 25, 30])
     xs, ys = person["outlines"][0][::2], person["outlines"][0][1::2]
     assert (min(xs), max(xs), min(ys), max(ys)) == (5.5, 24.5, 5.5, 29.5)

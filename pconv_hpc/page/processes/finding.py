@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pconv_hpc.foundation.errors import PconvError
-from pconv_hpc.page.worker_loop import Replies, serve, take_over_output
+from pconv_hpc.page.processes.worker_loop import Replies, serve, take_over_output
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
 from pconv_hpc.segmentation.choices import Choices
 from pconv_hpc.segmentation.photo_places import Places

@@ -19,10 +19,10 @@ from PIL import Image
 from pconv_hpc.foundation.atomic import remove_unfinished, write_bytes
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.write_errors import writing_results
-from pconv_hpc.page.edits import edited_pixels, parse_edit
-from pconv_hpc.page.listings import Listing
-from pconv_hpc.page.pyramids import TILE_SIZE, Cache, Pyramid, mask_tile, num_levels
-from pconv_hpc.page.worker_loop import serve, take_over_output
+from pconv_hpc.page.processes.edits import edited_pixels, parse_edit
+from pconv_hpc.page.processes.listings import Listing
+from pconv_hpc.page.processes.pyramids import TILE_SIZE, Cache, Pyramid, mask_tile, num_levels
+from pconv_hpc.page.processes.worker_loop import serve, take_over_output
 from pconv_hpc.photos.decode import (
     DEFAULT_MAX_PIXELS,
     decode_reduced,
@@ -36,6 +36,7 @@ from pconv_hpc.segmentation.instances import Instance, PhotoInstances, read_inst
 from pconv_hpc.segmentation.selection import Selection, select
 
 _THREADS = 4
+_QUALITY = 85  # of small pictures
 _COARSE_LEVEL = 3  # a JPEG is decoded at an eighth of its size in a fraction of the time
 _LARGE_PIXELS = 4_000_000
 _OUTLINE_POINTS = 1500  # an outline's deviation is the photo's longer side by this
@@ -93,12 +94,19 @@ class Pictures:
 
     def thumbnail(self, path: str, side: int) -> bytes:
         """Return a small picture of a photo, a JPEG."""
-        return self._pyramid(path, _COARSE_LEVEL).thumbnail(side)
+        header = self._header(path)
+        level = max(0, (max(header.width, header.height) // side).bit_length() - 1)
+        rgb = decode_reduced(Path(path), level, max_pixels=self._max_pixels)
+        image = Image.fromarray(rgb)
+        image.thumbnail((side, side))
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=_QUALITY)
+        return stream.getvalue()
 
-    def objects(self, instances: str) -> list[dict[str, Any]]:
-        """Return the objects in a file of instances: class, score, box, area, outlines."""
+    def objects(self, instances: str) -> dict[str, Any]:
+        """Return what a file of instances holds: objects with outlines, and which are selected."""
         found = self._instances(instances)
-        return [
+        objects = [
             {
                 "class": instance.class_name,
                 "score": round(instance.score, 3),
@@ -108,6 +116,7 @@ class Pictures:
             }
             for instance in found.instances
         ]
+        return {"objects": objects, "selected": list(found.selected)}
 
     def pick(self, instances: str, x: float, y: float, min_score: float) -> int:
         """Return the index of the object that a click means, as ``--click`` chooses it."""

@@ -57,15 +57,6 @@ class Pyramid:
         pixels = _part(self._level(level), column, row)
         return _encoded(Image.fromarray(pixels), "JPEG", quality=_QUALITY, subsampling=0)
 
-    def thumbnail(self, side: int) -> bytes:
-        """Return the whole photo, at most ``side`` pixels wide and high, as a JPEG."""
-        level = 0
-        while level + 1 < self._num_levels and max(self._levels[0].shape[:2]) >> level > 2 * side:
-            level += 1
-        image = Image.fromarray(self._level(level + self._lowest))
-        image.thumbnail((side, side))
-        return _encoded(image, "JPEG", quality=_QUALITY)
-
     def _level(self, level: int) -> np.ndarray:
         level -= self._lowest
         if not 0 <= level < self._num_levels:

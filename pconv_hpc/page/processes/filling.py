@@ -9,9 +9,10 @@ from typing import Any
 
 from pconv_hpc.foundation.errors import PconvError
 from pconv_hpc.inpainting.detail import Detail
-from pconv_hpc.inpainting.fill import FillSettings
 from pconv_hpc.inpainting.photo_task import Job
-from pconv_hpc.page.worker_loop import Replies, serve, take_over_output
+from pconv_hpc.options import cli
+from pconv_hpc.options.inpaint import add_filling_options, fill_settings_of
+from pconv_hpc.page.processes.worker_loop import Replies, serve, take_over_output
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
 
 _MAX_NETWORKS = 4
@@ -32,10 +33,28 @@ class Filling:
         self._networks: OrderedDict[str, Any] = OrderedDict()
 
     def erase(
-        self, photo: str, mask: str, output: str, *, weights: str, detail: Detail, name: str
+        self,
+        photo: str,
+        mask: str,
+        output: str,
+        *,
+        weights: str,
+        detail: Detail,
+        options: list[str],
+        name: str,
     ) -> list[str]:
-        """Write the erased photo as the command does; return its notes on the file."""
-        inpainter = self._loaded(weights)
+        """Write the erased photo as the command does; return its notes on the file.
+
+        Args:
+            photo: its file.
+            mask: the file of its mask.
+            output: where the erased photo goes.
+            weights: of the network.
+            detail: how texture is made.
+            options: others of ``pconv-hpc inpaint``.
+            name: what people call the photo.
+        """
+        inpainter = self._loaded(weights, options)
         from pconv_hpc.inpainting.batches import erase_all
 
         inpainter.settings = replace(inpainter.settings, detail=detail)
@@ -51,21 +70,31 @@ class Filling:
             raise PconvError(result.reason)
         return list(result.notes)
 
-    def _loaded(self, weights: str) -> Any:
-        if weights in self._networks:
-            self._networks.move_to_end(weights)
-            return self._networks[weights]
+    def _loaded(self, weights: str, options: list[str]) -> Any:
+        key = "\0".join([weights, *options])
+        if key in self._networks:
+            self._networks.move_to_end(key)
+            return self._networks[key]
         self._replies.say("loading TensorFlow")
         from pconv_hpc.inpainting.inpainter import load_inpainter
 
         self._replies.say(f"loading the network {Path(weights).name}")
         try:
-            self._networks[weights] = load_inpainter(Path(weights), settings=FillSettings())
+            parser = cli.build_parser("")
+            add_filling_options(parser)
+            arguments, _ = parser.parse_known_args(options)  # others are those of files and threads
+            self._networks[key] = load_inpainter(
+                Path(weights),
+                settings=fill_settings_of(arguments),
+                working_size=arguments.working_size,
+                batch_size=arguments.batch_size,
+                precision=arguments.precision,
+            )
         finally:
             self._replies.say("ready")
         while len(self._networks) > _MAX_NETWORKS:
             self._networks.popitem(last=False)
-        return self._networks[weights]
+        return self._networks[key]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.masks.mask_growing import MASK_SHAPES, mask_pixels
-from pconv_hpc.page.edits import edited_pixels, grow, parse_edit
+from pconv_hpc.page.processes.edits import edited_pixels, grow, parse_edit
 from pconv_hpc.photos.formats.photo_files import Mask
 from pconv_hpc.photos.mask_values import ERASED, KEPT
 from tests.support.drawn_instances import instance, rectangle
