@@ -67,13 +67,13 @@ class FolderPhotoWork(PhotoWork):
     @property
     def weights(self) -> tuple[Path, ...]:
         """The networks to choose from: the folder's own, then those of the page."""
-        own = Path(self._folder["weights"])
+        own = Path(self._folder["settings"]["inpaint"]["weights"])
         return (own, *(path for path in super().weights if path != own))
 
     @property
-    def fill_options(self) -> tuple[str, ...]:
-        """The folder's own options."""
-        return tuple(self._folder["inpaint_options"])
+    def settings(self) -> dict[str, Any]:
+        """The folder's own settings."""
+        return dict(self._folder["settings"])
 
     @property
     def instances(self) -> str:
@@ -83,12 +83,11 @@ class FolderPhotoWork(PhotoWork):
     @property
     def choices(self) -> dict[str, Any]:
         """What was chosen for the folder, where a person's choice begins."""
-        segment, inpaint = self._folder["segment_options"], self._folder["inpaint_options"]
-        dilation = _value(segment, "--dilate=")
+        segment = self.settings["segment"]
         return {
-            "shape": _value(segment, "--mask=") or "dilate",
-            "dilation": int(dilation) if dilation else None,
-            "detail": _value(inpaint, "--detail=") or "patches",
+            "shape": segment["mask"],
+            "dilation": segment["dilate"],
+            "detail": self.settings["inpaint"]["detail"],
         }
 
     @property
@@ -135,10 +134,6 @@ class FolderPhotoWork(PhotoWork):
         )
         self.known |= known
         return known
-
-
-def _value(words: list[str], option: str) -> str:
-    return next((word.removeprefix(option) for word in words if word.startswith(option)), "")
 
 
 _IN_FOLDER = "in the folder"

@@ -90,9 +90,9 @@ class PhotoWork:
         return self._settings.weights
 
     @property
-    def fill_options(self) -> tuple[str, ...]:
-        """Options of ``pconv-hpc inpaint`` that are not chosen on the page."""
-        return ()
+    def settings(self) -> dict[str, Any]:
+        """Settings of erasing that are not chosen on the page."""
+        return {}
 
     @property
     def instances(self) -> str:
@@ -213,7 +213,7 @@ class PhotoWork:
                 output=str(result.path),
                 weights=str(network),
                 detail=result.detail,
-                options=self.fill_options,
+                settings=self.settings,
                 name=self.photo.name,
             )
             result.seconds = time.monotonic() - began

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.foundation.errors import PconvError
+from pconv_hpc.foundation.typed_values import build
 from pconv_hpc.inpainting.detail import Detail
 from pconv_hpc.inpainting.photo_task import Job
-from pconv_hpc.options import cli
-from pconv_hpc.options.inpaint import add_filling_options, fill_settings_of
 from pconv_hpc.page.processes.worker_loop import Replies, serve, take_over_output
 from pconv_hpc.photos.decode import DEFAULT_MAX_PIXELS
 
@@ -40,7 +40,7 @@ class Filling:
         *,
         weights: str,
         detail: Detail,
-        options: list[str],
+        settings: dict[str, Any],
         name: str,
     ) -> list[str]:
         """Write the erased photo as the command does; return its notes on the file.
@@ -51,10 +51,10 @@ class Filling:
             output: where the erased photo goes.
             weights: of the network.
             detail: how texture is made.
-            options: others of ``pconv-hpc inpaint``.
+            settings: of erasing, as a manifest records them; what is left out is at its default.
             name: what people call the photo.
         """
-        inpainter = self._loaded(weights, options)
+        inpainter = self._loaded(weights, settings)
         from pconv_hpc.inpainting.batches import erase_all
 
         inpainter.settings = replace(inpainter.settings, detail=detail)
@@ -70,8 +70,8 @@ class Filling:
             raise PconvError(result.reason)
         return list(result.notes)
 
-    def _loaded(self, weights: str, options: list[str]) -> Any:
-        key = "\0".join([weights, *options])
+    def _loaded(self, weights: str, settings: dict[str, Any]) -> Any:
+        key = json.dumps([weights, settings], sort_keys=True)
         if key in self._networks:
             self._networks.move_to_end(key)
             return self._networks[key]
@@ -80,15 +80,12 @@ class Filling:
 
         self._replies.say(f"loading the network {Path(weights).name}")
         try:
-            parser = cli.build_parser("")
-            add_filling_options(parser)
-            arguments, _ = parser.parse_known_args(options)  # others are those of files and threads
+            every = build(EraseSettings, settings, "settings", prefix="")
             self._networks[key] = load_inpainter(
                 Path(weights),
-                settings=fill_settings_of(arguments),
-                working_size=arguments.working_size,
-                batch_size=arguments.batch_size,
-                precision=arguments.precision,
+                settings=every.inpaint,
+                batch_size=every.resources.inpaint_batch_size,
+                precision=every.inpaint.precision,
             )
         finally:
             self._replies.say("ready")

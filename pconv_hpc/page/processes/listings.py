@@ -1,6 +1,7 @@
 """The photos of a folder as they are found: the first are there at once, however many follow."""
 
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ class Listing:
 
     def _list(self, folder: Path, left_out: Path | None) -> None:
         try:
-            for name in visible_files(folder, left_out or folder / _NOWHERE):
-                if name.lower().endswith(PHOTO_SUFFIXES):
-                    self._names.append(name)
-                    if len(self._names) % 100 == 0:
-                        self._tell()
+            others = Counter[str]()
+            apart = left_out or folder / _NOWHERE
+            for name in visible_files(folder, apart, PHOTO_SUFFIXES, others):
+                self._names.append(name)
+                if len(self._names) % 100 == 0:
+                    self._tell()
         except PconvError as error:
             self._error = error
         self._is_whole = True

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from pconv_hpc.foundation.atomic import remove_unfinished, write_bytes
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import writing_results
 from pconv_hpc.page.processes.edits import edited_pixels, parse_edit
 from pconv_hpc.page.processes.listings import Listing
 from pconv_hpc.page.processes.pyramids import TILE_SIZE, Cache, Pyramid, mask_tile, num_levels

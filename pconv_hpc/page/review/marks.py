@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import writing_results
 
 Word = Literal["accepted", "rejected", "redo", ""]
 WORDS: tuple[Word, ...] = get_args(Word)

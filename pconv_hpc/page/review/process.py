@@ -9,6 +9,7 @@ from typing import Any
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.text import printable
+from pconv_hpc.foundation.typed_values import to_mapping
 from pconv_hpc.page.processes.worker_loop import serve, take_over_output
 from pconv_hpc.page.review.index import ORDERS, STATES, Filter, FolderIndex, state_of
 from pconv_hpc.page.review.marks import Marks
@@ -81,9 +82,7 @@ class Review:
             "reasons": [printable(reason) for reason in index.reasons()[:200]],
             "marked": len(folder.marks.rows("marked")),
             "images": printable(str(index.manifest.images)),
-            "weights": str(settings.weights),
-            "inpaint_options": list(settings.inpaint_options),
-            "segment_options": list(settings.segment_options),
+            "settings": to_mapping(settings),
         }
 
     def rows(

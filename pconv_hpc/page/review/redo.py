@@ -12,8 +12,9 @@ from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path, read_sli
 from pconv_hpc.erasing.folder.manifest import Manifest
 from pconv_hpc.erasing.folder.slice_summary import DONE_NAME, count, read_done, write_done
 from pconv_hpc.foundation.atomic import remove_unfinished, write_bytes
+from pconv_hpc.foundation.disk_space import writing_results
 from pconv_hpc.foundation.errors import UsageError
-from pconv_hpc.foundation.write_errors import writing_results
+from pconv_hpc.foundation.file_names import with_ending
 from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 from pconv_hpc.photos.sources.tar_files import write_anew
 from pconv_hpc.segmentation.instances import PhotoInstances, read_instances, write_instances
@@ -97,9 +98,9 @@ def _write_found(manifest: Manifest, photo: PhotoRow, new: Replacement) -> dict[
     with writing_results(manifest.found):
         if photo.tar is None:
             masks, instances = manifest.found / "masks", manifest.found / "instances"
-            write_bytes(masks / f"{photo.photo}.png", new.mask.read_bytes())
+            write_bytes(with_ending(masks / photo.photo, ".png"), new.mask.read_bytes())
             if found:
-                write_instances(instances / f"{photo.photo}.json", found)
+                write_instances(with_ending(instances / photo.photo, ".json"), found)
         else:
             _write_members(manifest, photo, photo.tar, new, found)
     return dict(classes)

@@ -12,10 +12,12 @@ from playwright.sync_api import Browser
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path, read_slice
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import summarise
+from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.masks.mask_growing import mask_pixels
 from pconv_hpc.segmentation.instances import PhotoInstances, write_instances
+from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.support.browser import Tab
 from tests.support.drawn_instances import instance, rectangle
 from tests.support.inpainting_files import save_tiny_weights
@@ -39,7 +41,10 @@ def make_folder(folder: Path) -> Manifest:
         pixels[10:40, 10:40] = (250, 40, 40)
         Image.fromarray(pixels).save(photos / f"{number:03d}.png")
     weights = save_tiny_weights(folder / "w.h5", image_size=64)
-    settings = EraseSettings(weights=weights, segment_options=("--classes=dog", "--mask=exact"))
+    settings = EraseSettings(
+        inpaint=InpaintSettings(weights=weights),
+        segment=SegmentSettings(classes=("dog",), mask="exact"),
+    )
     manifest = build_manifest(photos, folder / "out", num_slices=3, settings=settings)
     for number in range(3):
         with LedgerWriter(attempt_path(manifest.slice_dir(number), {})) as ledger:

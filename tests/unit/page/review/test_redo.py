@@ -14,10 +14,11 @@ from pconv_hpc.cluster.folder_lock import FolderLock
 from pconv_hpc.erasing.folder import slice_stages
 from pconv_hpc.erasing.folder.ledger import read_slice
 from pconv_hpc.erasing.folder.manifest import Manifest, build_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import read_done, summarise
+from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.erasing.stage_programs import Programs
 from pconv_hpc.foundation.errors import UsageError
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.page.review.index import FolderIndex
 from pconv_hpc.page.review.members import Members
 from pconv_hpc.page.review.redo import Replacement, replace_result
@@ -27,7 +28,8 @@ from tests.support.erase_folders import account, make_erase_folder
 from tests.support.fake_stages import FakeFolder
 from tests.support.paths import REPOSITORY
 from tests.support.photo_folders import tar_bytes
-from tests.support.slice_runs import run, start, wait_for
+from tests.support.slice_runs import run, start
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_a_rerun_of_the_slice_does_not_undo_it(
 def test_it_is_replaced_while_the_slice_runs(tmp_path: Path, new: Replacement) -> None:
     folder = FakeFolder(tmp_path, {"000.png": "star", "001.png": "slow in inpaint"})
     runner = start(folder)
-    wait_for(folder.slow_file)
+    wait_until(folder.slow_file.exists)
     replace(folder.manifest, 0, new)
     runner.send_signal(signal.SIGTERM)
     runner.communicate(timeout=60)
@@ -181,7 +183,10 @@ def tar_folder(tmp_path: Path) -> Manifest:
     data = {f"{number}.png": b"photo %d" % number for number in range(3)}
     (images / "a.tar").write_bytes(tar_bytes(data))
     manifest = build_manifest(
-        images, tmp_path / "out", num_slices=1, settings=EraseSettings(weights=Path("/w.h5"))
+        images,
+        tmp_path / "out",
+        num_slices=1,
+        settings=EraseSettings(inpaint=InpaintSettings(weights=Path("/w.h5"))),
     )
     account(manifest, 0, "erased", "erased", "empty")
     return manifest
