@@ -33,8 +33,9 @@ def main() -> int:
     """Parse, listen, serve."""
     parser = cli.build_parser(__doc__ or "", examples=_EXAMPLES)
     parser.add_argument(
-        "things", type=Path, nargs="*", default=[Path()], metavar="PHOTO | FOLDER",
-        help="photos and folders of photos (default: the folder you are in)",
+        "things", type=Path, nargs="*", default=[Path()], metavar="PATH",
+        help="photos, folders of photos, results of pconv-hpc erase, training runs or folders of "
+        "them (default: the folder you are in)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder for results; without it only downloads")
     parser.add_argument("--read-only", action="store_true", help="write nothing but what is shown")

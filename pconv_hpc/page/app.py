@@ -19,7 +19,9 @@ from pconv_hpc.page.folder_routes import FolderRoutes
 from pconv_hpc.page.named import Named
 from pconv_hpc.page.photo_routes import PhotoRoutes
 from pconv_hpc.page.photo_work import weights_name
+from pconv_hpc.page.run_routes import RunRoutes
 from pconv_hpc.page.settings import PageSettings
+from pconv_hpc.page.work_routes import WorkRoutes
 from pconv_hpc.page.workers import Workers
 
 _STATIC = Path(__file__).parent / "static"
@@ -51,7 +53,7 @@ class Page:
 def build_app(page: Page, workers: Workers) -> Starlette:
     """Return the application; ``workers`` are for it alone."""
     photo_routes = PhotoRoutes(page.named, page.settings, page.scratch, workers)
-    folder_routes = FolderRoutes(page.named, photo_routes, workers)
+    folder_routes = FolderRoutes(page.named, page.settings, workers)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -75,6 +77,8 @@ def build_app(page: Page, workers: Workers) -> Starlette:
             Route("/api/links", link, methods=["POST"]),
             *photo_routes.routes,
             *folder_routes.routes,
+            *RunRoutes(page.named, workers).routes,
+            *WorkRoutes(page.named, page.settings, page.scratch).routes,
         ],
         exception_handlers={PconvError: _explain, HTTPException: _refuse},
         lifespan=lifespan,

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pconv_hpc.page.folder_work import FolderPhotoWork
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.page.named import Named, Thing
-from pconv_hpc.page.photo_routes import PhotoRoutes, attachment, json_object, whole
+from pconv_hpc.page.photo_routes import attachment, json_object, whole
+from pconv_hpc.page.settings import PageSettings
 from pconv_hpc.page.workers import Workers
 
 _MAX_ROWS = 200
@@ -23,13 +24,13 @@ class FolderRoutes:
 
     Args:
         named: what the page was started with.
-        photos: answers for their photos.
+        settings: of the page.
         workers: do the work.
     """
 
-    def __init__(self, named: Named, photos: PhotoRoutes, workers: Workers) -> None:
+    def __init__(self, named: Named, settings: PageSettings, workers: Workers) -> None:
         self._named = named
-        self._photos = photos
+        self._settings = settings
         self._workers = workers
 
     @property
@@ -102,11 +103,16 @@ class FolderRoutes:
         return Response(data, media_type="image/jpeg", headers=headers)
 
     async def _mark(self, request: Request) -> Response:
-        work = await self._photos.work(request)
-        if not isinstance(work, FolderPhotoWork):
+        photo = self._named.photo(request.path_params["photo"])
+        if photo is None or photo.row is None:
             raise HTTPException(404)
-        body = await json_object(request)
-        return JSONResponse(await work.mark(str(body.get("word", ""))))
+        if self._settings.read_only:
+            raise UsageError("this page was started with --read-only")
+        word = str((await json_object(request)).get("word", ""))
+        known = await self._workers.review.call(
+            "mark", out=str(photo.path), row=photo.row, word=word
+        )
+        return JSONResponse(known)
 
 
 def _wanted(query: Mapping[str, str]) -> dict[str, str]:

@@ -121,19 +121,5 @@ class FolderPhotoWork(PhotoWork):
         result.saved = str(self.known["files"]["after"])
         return True
 
-    async def mark(self, word: str) -> dict[str, Any]:
-        """Mark the photo; return what is known of it.
-
-        Raises:
-            PconvError: that is no mark, or it cannot be written.
-        """
-        if self._settings.read_only:
-            raise UsageError("this page was started with --read-only")
-        known: dict[str, Any] = await self._workers.review.call(
-            "mark", out=str(self.photo.path), row=self.photo.row, word=word
-        )
-        self.known |= known
-        return known
-
 
 _IN_FOLDER = "in the folder"

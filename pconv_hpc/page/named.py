@@ -9,8 +9,9 @@ from typing import Literal
 
 from pconv_hpc.foundation.errors import UsageError
 
-Kind = Literal["photo", "photos", "out"]
+Kind = Literal["photo", "photos", "out", "runs"]
 _ERASE_FOLDER = ("manifest.json", "photos.jsonl")  # what tells one
+_RUN = "config.yaml"  # what tells a training run
 _MAX_PHOTOS = 100_000  # ids that are remembered; those used last stay
 
 
@@ -21,7 +22,7 @@ class Thing:
     Attributes:
         id: what a browser calls it.
         kind: ``photo``: one; ``photos``: a folder of them; ``out``: what ``pconv-hpc erase`` makes
-            of a folder.
+            of a folder; ``runs``: a training run, or a folder of them.
         path: absolute.
     """
 
@@ -63,6 +64,18 @@ class Named:
     def thing(self, identifier: str) -> Thing | None:
         """Return the thing of an id; ``None`` if it was never given."""
         return self.things.get(identifier)
+
+    def add_results(self, path: Path) -> Thing | None:
+        """Return the erase folder that was made at a path, named from now on, too.
+
+        ``None``: there is none.
+        """
+        if not path.is_dir() or _kind_of(path) != "out":
+            return None
+        there = [thing for thing in self.things.values() if thing.path == path]
+        thing = there[0] if there else Thing(new_id(), "out", path)
+        self.things[thing.id] = thing
+        return thing
 
     def photo(self, identifier: str) -> PhotoFile | None:
         """Return the photo of an id; ``None`` if it was never given, or long ago."""
@@ -110,8 +123,13 @@ def name_all(paths: Sequence[Path]) -> Named:
 
 def _kind_of(path: Path) -> Kind:
     if path.is_dir():
+        if (path / _RUN).is_file() or any(path.glob(f"*/{_RUN}")):
+            return "runs"
         is_erased = all((path / name).is_file() for name in _ERASE_FOLDER)
         return "out" if is_erased else "photos"
     if path.is_file():
         return "photo"
-    raise UsageError(f"{path}: no such file or folder; expected a photo or a folder of photos")
+    raise UsageError(
+        f"{path}: no such file or folder; expected a photo, or a folder of photos, "
+        "of results or of training runs"
+    )

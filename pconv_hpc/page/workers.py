@@ -17,6 +17,7 @@ class Workers:
         pictures: see ``pictures.Pictures``.
         finding: see ``finding.Finding``; PyTorch.
         filling: see ``filling.Filling``; TensorFlow.
+        runs: see ``runs.Runs``.
         review: see ``review.process.Review``.
     """
 
@@ -53,7 +54,14 @@ class Workers:
             log=scratch / "review.log",
         )
 
+        self.runs = WorkerProcess(
+            "pconv_hpc.page.processes.runs",
+            {},
+            does="the process that reads training runs",
+            log=scratch / "runs.log",
+        )
+
     async def stop(self) -> None:
         """End all of them."""
-        for worker in (self.pictures, self.finding, self.filling, self.review):
+        for worker in (self.pictures, self.finding, self.filling, self.review, self.runs):
             await worker.stop()

@@ -1,6 +1,7 @@
 """A real browser, without a window, and what tests look for in the page."""
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-_WAIT_MS = 240_000  # other tests share the cores
+_WAIT_MS = int(os.environ.get("PCONV_BROWSER_WAIT_MS", "240000"))  # other tests share the cores
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -150,6 +151,12 @@ class Tab:
             self.page.click(selector)
         caught.value.save_as(target)
         return target
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the tab for the documents, where ``PCONV_PICTURES`` names a folder."""
+        if folder := os.environ.get("PCONV_PICTURES"):
+            self.page.wait_for_timeout(1000)
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
 
     def barriers(self) -> list[str]:
         """Return what axe-core calls serious or critical about the page as it is shown."""

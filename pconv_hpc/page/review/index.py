@@ -16,7 +16,7 @@ from pconv_hpc.photos.sources.sorted_listing import PhotoRow
 
 State = Literal["waiting", "erased", "empty", "failed", "set aside"]
 STATES: tuple[State, ...] = get_args(State)
-Order = Literal["name", "newest", "oldest", "largest"]
+Order = Literal["name", "newest", "oldest", "most"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 Key = TypeVar("Key")
 _LOOK_AGAIN_S = 2.0
@@ -140,7 +140,7 @@ class FolderIndex:
     def rows(self, wanted: Filter, order: Order) -> Sequence[int] | np.ndarray:
         """Return the numbers of the rows that are wanted, in order.
 
-        Rows of slices that were not read yet count as waiting. ``largest``: by the number of
+        Rows of slices that were not read yet count as waiting. ``most``: by the number of
         objects that were selected.
         """
         is_plain = wanted == Filter()
@@ -164,7 +164,7 @@ class FolderIndex:
             if order == "oldest":
                 times = np.where(self._times[rows] > 0, self._times[rows], np.inf)
                 return rows[np.argsort(times, kind="stable")]
-            if order == "largest":
+            if order == "most":
                 return rows[np.argsort(-self._objects[rows].astype(np.int64), kind="stable")]
             return rows
 
@@ -182,6 +182,10 @@ class FolderIndex:
                 self._photos[number] = list(self.manifest.photos(number))
                 _keep_newest(self._photos)
             return self._photos[number][row - self.manifest.slices[number].first]
+
+    def time(self, row: int) -> float:
+        """Return when something was last noted of a row, as far as that was read."""
+        return float(self._times[row])
 
     def slice_of(self, row: int) -> int:
         """Return the slice that a row is in."""

@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.text import printable
@@ -17,6 +20,8 @@ from pconv_hpc.page.review.members import KINDS, Members
 from pconv_hpc.page.review.redo import Replacement, replace_result
 
 _THREADS = 4
+_BY_HOLE = "hole"
+_MAX_MEASURED = 20_000  # photos of which the holes are read
 _COLUMNS = ("photo", "state", "objects", "reason", "mark", "by", "time")
 
 
@@ -32,6 +37,28 @@ class Folder:
         self.index = FolderIndex(out)
         self.marks = Marks(out)
         self.members = Members(self.index.manifest, scratch)
+        self._holes: dict[int, tuple[float, float]] = {}
+
+    def by_hole(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return rows by the share of the photo that was erased, the largest first.
+
+        Raises:
+            UsageError: they are too many to read a file for each.
+        """
+        if len(rows) > _MAX_MEASURED:
+            raise UsageError(
+                f"{len(rows):,} photos: at most {_MAX_MEASURED:,} are sorted by the size of their "
+                "holes; filter them first"
+            )
+        ratios = np.array([self._hole(int(row)) for row in rows])
+        return np.asarray(rows)[np.argsort(-ratios, kind="stable")]
+
+    def _hole(self, row: int) -> float:
+        when = self.index.time(row)
+        if row not in self._holes or self._holes[row][0] != when:
+            path = self.members.find(self.index.photo(row), "instances")
+            self._holes[row] = when, _hole_ratio(path)
+        return self._holes[row][1]
 
     def describe(self, row: int) -> dict[str, Any]:
         """Return what is known of a photo."""
@@ -49,6 +76,16 @@ class Folder:
             "mark": mark.word if mark else "",
             "by": mark.by if mark else "",
         }
+
+
+def _hole_ratio(path: Path | None) -> float:
+    """Return the share of a photo that its selected objects cover; 0 where that cannot be told."""
+    try:
+        found = json.loads(path.read_bytes()) if path else {}
+        areas = [found["instances"][number - 1]["area"] for number in found.get("selected", ())]
+        return float(sum(areas) / (found["width"] * found["height"])) if areas else 0.0
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return 0.0
 
 
 class Review:
@@ -95,8 +132,8 @@ class Review:
         return {"total": len(rows), "rows": [folder.describe(int(row)) for row in shown]}
 
     def _wanted(self, folder: Folder, wanted: dict[str, str], order: str) -> Any:
-        if order not in ORDERS:
-            raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}")
+        if order not in (*ORDERS, _BY_HOLE):
+            raise UsageError(f"order {order!r}: expected one of {', '.join((*ORDERS, _BY_HOLE))}")
         state = wanted.get("state", "")
         if state and state not in STATES:
             raise UsageError(f"state {state!r}: expected one of {', '.join(STATES)}")
@@ -109,7 +146,9 @@ class Review:
             reason=wanted.get("reason", ""),
             rows=folder.marks.rows(mark) if mark else None,
         )
-        return folder.index.rows(asked, order)
+        if order == _BY_HOLE:
+            return folder.by_hole(folder.index.rows(asked, "name"))
+        return folder.index.rows(asked, ORDERS[ORDERS.index(order)])
 
     def photo(self, out: str, row: int) -> dict[str, Any]:
         """Return all about one photo: what is known of it, and its files."""

@@ -702,6 +702,9 @@ class PhotoView {
 
   strip() {
     const strip = make("nav", { class: "strip", "aria-label": "Photos", hidden: this.thing.kind !== "photos" });
+    if (this.thing.kind === "photos" && frame.state.saves) {
+      strip.append(make("button", { type: "button", class: "plain", onclick: () => eraseAll(this.thing, this.history.edit) }, "Erase all …"));
+    }
     if (this.thing.kind === "photos") this.photos = new Strip(strip, this.thing, this.photo.id);
     return strip;
   }
@@ -1456,7 +1459,7 @@ Strip.places = new Map(); // where in its folder a photo is
 
 const STATES = [["", "All"], ["erased", "Erased"], ["empty", "Nothing found"], ["failed", "Failed"], ["set aside", "Set aside"], ["waiting", "Not done yet"]];
 const MARKS = [["marked", "Marked"], ["accepted", "Accepted"], ["rejected", "Rejected"]];
-const ORDERS = [["name", "by name"], ["newest", "newest first"], ["oldest", "oldest first"], ["largest", "most objects first"]];
+const ORDERS = [["name", "by name"], ["newest", "newest first"], ["oldest", "oldest first"], ["hole", "largest hole first"], ["most", "most objects first"]];
 
 class FolderView {
   static PAGE = 60;
@@ -1510,6 +1513,35 @@ class FolderView {
     addEventListener("keydown", (event) => this.key(event), { signal: this.unlisten.signal });
     this.load(this.kept.first);
     this.watch();
+    this.watchWork();
+  }
+
+  async watchWork() {
+    while (!this.closed) {
+      try {
+        this.status = await getJson(`api/things/${this.thing.id}/status`);
+        if (this.closed) return;
+        this.showWork();
+      } catch (error) { complain(error); return; }
+      await wait(5000);
+    }
+  }
+
+  showWork() {
+    const { status } = this;
+    const facts = [`${status.done.toLocaleString()} of ${status.photos.toLocaleString()} done`,
+      status.images_per_second && status.at_work.length && `${status.images_per_second.toFixed(1)} images/s`,
+      status.seconds_left && `${duration(status.seconds_left)} left`];
+    const key = JSON.stringify([status.state, facts, status.rerun, status.last_error]);
+    if (key === this.shownWork) return;
+    this.shownWork = key;
+    const jobs = Object.entries(status.slurm ?? {}).map(([state, count]) => `${count} ${state.toLowerCase()}`).join(", ");
+    this.work.replaceChildren(
+      make("p", {}, make("span", { class: { finished: "good", "at work": "good" }[status.state] ?? "quiet" }, capital(status.state)), jobs ? `: ${jobs}` : ""),
+      make("progress", { max: String(Math.max(1, status.photos)), value: String(status.done), "aria-label": "Photos done" }),
+      make("p", { class: "quiet number" }, facts.filter(Boolean).join(", ")),
+      ...(status.last_error ? [make("p", { class: "bad last-error", title: status.last_error }, status.last_error)] : []),
+      ...(status.rerun.length && !frame.state.read_only ? [make("button", { type: "button", class: "primary", onclick: () => continueWork(this.thing, status) }, "Go on …")] : []));
   }
 
   build(main) {
@@ -1526,7 +1558,7 @@ class FolderView {
     const turn = (by, text) => make("button", { type: "button", class: "plain", onclick: () => this.turn(by) }, text);
     const view = make("div", { class: "folder-view" },
       make("aside", { class: "filters", "aria-label": "Filters" },
-        make("h1", { class: "title" }, this.thing.name), make("h2", { class: "unseen" }, "Filters"),
+        make("h1", { class: "title" }, this.thing.name), this.work = make("div", { class: "work" }), make("h2", { class: "unseen" }, "Filters"),
         make("h3", {}, "State"), this.states, make("h3", {}, "Marks"), this.marks,
         make("h3", {}, "Class"), this.classes, make("h3", {}, "Why photos failed"), this.reasons, this.read),
       make("section", { class: "grid", "aria-label": "Results" },
@@ -1682,6 +1714,253 @@ class FolderView {
   }
 }
 
+// ---------------------------------------------------------------- work on a folder
+
+// A dialog that shows what a command would do, in its own words, and then runs it.
+class WorkDialog {
+  constructor(thing, title, fields) {
+    Object.assign(this, { thing, fields, plan: null });
+    this.dialog = byId("work");
+    byId("work-title").textContent = title;
+    byId("work-text").hidden = true;
+    byId("work-progress").textContent = "";
+    byId("work-start").disabled = true;
+    byId("work-fields").replaceChildren(...fields.map(({ label, input }) => make("label", {}, make("span", { class: "quiet" }, label), input)));
+    for (const { input } of fields) input.addEventListener("input", () => { byId("work-start").disabled = true; });
+    byId("work-close").onclick = () => this.dialog.close();
+    byId("work-plan").onclick = () => this.show();
+    byId("work-start").onclick = () => this.start();
+    this.dialog.showModal();
+    if (!fields.some(({ asks }) => asks)) this.show();
+  }
+
+  get body() {
+    return Object.fromEntries(this.fields.map(({ name, input }) => [name, input.type === "checkbox" ? input.checked : input.value.trim()]));
+  }
+
+  say(text, isBad = false) {
+    byId("work-text").hidden = false;
+    byId("work-text").textContent = text;
+    byId("work-text").classList.toggle("bad", isBad);
+  }
+
+  async show() {
+    byId("work-progress").textContent = "Asking …";
+    byId("work-start").disabled = true;
+    try {
+      const { text, plan } = await postJson(`api/things/${this.thing.id}/plans`, this.body);
+      this.plan = plan;
+      this.say(text, !plan);
+      byId("work-start").disabled = !plan;
+    } catch (error) { this.say(error.message, true); }
+    byId("work-progress").textContent = "";
+  }
+
+  async start() {
+    byId("work-start").disabled = true;
+    byId("work-progress").textContent = "Starting …";
+    try {
+      const { text, runs_here, thing } = await postJson(`api/things/${this.thing.id}/plans/${this.plan}`);
+      notify(runs_here ? "It works on this machine now, and goes on when the page is closed" : text.split("\n").at(-1));
+      await frame.refresh();
+      this.dialog.close();
+      if (thing) location.hash = `#out/${thing}`;
+    } catch (error) { this.say(error.message, true); }
+    byId("work-progress").textContent = "";
+  }
+}
+
+const field = (name, label, attributes = {}, asks = false) => ({ name, label, asks, input: make("input", { type: "text", ...attributes }) });
+
+function eraseAll(thing, edit) {
+  const mask = make("select", {}, ...SHAPES.map(([value, text]) => make("option", { value, selected: value === edit.shape }, text)));
+  new WorkDialog(thing, `Erase from every photo in ${thing.name}`, [
+    field("classes", "Classes, as person,car (empty: every object)", {}, true), { name: "mask", label: "Masks", input: mask },
+    field("dilate", "Dilate by, pixels (empty: by size)", { type: "number", min: "0", value: edit.dilation ?? "" }),
+    field("tasks", "Tasks of the job array (empty: by the number of photos)", { type: "number", min: "1" }),
+    field("time", "Time limit of each, as 02:00:00 (Slurm)"),
+  ]);
+}
+
+function continueWork(thing, status) {
+  const slurm = (status.command ?? "").includes("sbatch");
+  const fields = [{ name: "slurm", label: "As a Slurm job array", input: make("input", { type: "checkbox", checked: slurm, disabled: !slurm }) }];
+  if (slurm) {
+    fields.push({ name: "retry", label: "Photos that were set aside, too", input: make("input", { type: "checkbox" }) },
+      field("time", "Time limit (empty: as before)"), field("max_running", "Tasks at once (empty: as before)", { type: "number", min: "1" }));
+  }
+  new WorkDialog(thing, `Go on with ${thing.name}`, fields);
+}
+
+// ---------------------------------------------------------------- training runs
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`;
+}
+
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+// A number in few characters, and "nice" places for lines across a chart.
+const short = (value) => (Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(Number(value.toPrecision(3))));
+
+function ticks(low, high, count) {
+  const raw = (high - low) / count || 1;
+  const size = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].find((one) => one * size >= raw) * size;
+  const found = [];
+  for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) found.push(Number(at.toPrecision(12)));
+  return found;
+}
+
+function chart({ name, training, validation }) {
+  const [width, height, left, right, top, bottom] = [380, 200, 46, 8, 8, 22];
+  const all = [...training, ...validation];
+  const xs = all.map(([x]) => x), ys = all.map(([, y]) => y).filter(Number.isFinite);
+  let [low, high] = [Math.min(...ys), Math.max(...ys)];
+  if (!(high > low)) [low, high] = [low - 1, high + 1];
+  const [first, last] = [Math.min(...xs), Math.max(...xs, Math.min(...xs) + 1)];
+  const x = (value) => left + (value - first) / (last - first) * (width - left - right);
+  const y = (value) => top + (high - value) / (high - low) * (height - top - bottom);
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${name}, last ${short(all.at(-1)[1])}` });
+  for (const at of ticks(low, high, 4)) {
+    picture.append(svg("line", { class: "across", x1: left, x2: width - right, y1: y(at), y2: y(at) }),
+      svg("text", { x: left - 5, y: y(at) + 3.5, "text-anchor": "end" }, short(at)));
+  }
+  for (const at of ticks(first, last, 4)) picture.append(svg("text", { x: x(at), y: height - 6, "text-anchor": "middle" }, at >= 1000 ? `${short(at / 1000)}k` : short(at)));
+  for (const [kind, points] of [["training", training], ["validation", validation]]) {
+    const places = points.filter((point) => Number.isFinite(point[1])).map(([px, py]) => `${x(px).toFixed(1)},${y(py).toFixed(1)}`);
+    if (places.length) picture.append(svg("polyline", { class: kind, points: places.join(" ") }));
+    if (kind === "validation" || points.length === 1) {
+      for (const place of places) picture.append(svg("circle", { class: kind, cx: place.split(",")[0], cy: place.split(",")[1], r: 2.2 }));
+    }
+  }
+  const newest = (points) => (points.length ? short(points.at(-1)[1]) : null);
+  const legend = [newest(training) && `training ${newest(training)}`, newest(validation) && `validation ${newest(validation)}`].filter(Boolean).join(", ");
+  return make("figure", { class: "chart" }, make("figcaption", {}, make("strong", {}, name.replaceAll("_", " ")), make("span", { class: "quiet" }, legend)), picture);
+}
+
+class RunsView {
+  static chosen = new Map();
+
+  constructor(main, thing) {
+    this.thing = thing;
+    this.build(main);
+    this.watch();
+  }
+
+  build(main) {
+    this.list = make("div", { class: "runs", role: "group", "aria-label": "Runs" });
+    this.head = make("div", { class: "run-head" });
+    this.charts = make("div", { class: "charts" });
+    this.epoch = make("input", { type: "range", min: "1", step: "1", "aria-label": "Epoch", oninput: () => this.showEpoch(Number(this.epoch.value)) });
+    this.epochText = make("output", { class: "number" });
+    this.grid = make("img", { alt: "Validation photos: masked, output, composite, truth" });
+    this.pictures = make("section", { class: "pictures-of-run", hidden: true, "aria-label": "Validation" },
+      make("div", { class: "row" }, make("h2", {}, "Validation"), this.epoch, this.epochText), this.grid);
+    const view = make("div", { class: "runs-view" },
+      make("aside", { class: "filters", "aria-label": "Runs" }, make("h1", { class: "title" }, this.thing.name), this.list),
+      make("section", { class: "run", "aria-label": "Run" }, this.head, this.charts, this.pictures));
+    main.replaceChildren(view);
+  }
+
+  get chosen() { return RunsView.chosen.get(this.thing.id) ?? this.runs?.[0]?.id; }
+
+  async watch() {
+    while (!this.closed) {
+      try {
+        this.runs = (await getJson(`api/things/${this.thing.id}/runs`)).runs;
+        if (this.closed) return;
+        this.showList();
+        if (this.chosen) await this.showRun();
+      } catch (error) { complain(error); return; }
+      await wait(3000);
+    }
+  }
+
+  choose(id) {
+    RunsView.chosen.set(this.thing.id, id);
+    this.shownEpoch = null;
+    this.follows = true;
+    this.showList();
+    this.showRun().catch(complain);
+  }
+
+  showList() {
+    const focused = document.activeElement?.dataset?.run;
+    this.list.replaceChildren(...this.runs.map((run) => {
+      const share = run.total_steps ? run.step / run.total_steps : 0;
+      return make("button", { type: "button", "data-run": run.id, "aria-pressed": String(run.id === this.chosen), onclick: () => this.choose(run.id) },
+        make("strong", {}, run.name), make("span", { class: stateClass(run.status) }, run.status),
+        make("progress", { max: "1", value: String(share), "aria-label": `Progress of ${run.name}` }),
+        make("span", { class: "quiet number" }, [run.step !== undefined && `step ${run.step.toLocaleString()}`, run.images_per_second && `${run.images_per_second.toFixed(1)} images/s`, run.seconds_left && `${duration(run.seconds_left)} left`].filter(Boolean).join(", ")));
+    }));
+    if (!this.runs.length) this.list.append(make("p", { class: "quiet" }, "No runs"));
+    if (focused) this.list.querySelector(`[data-run="${focused}"]`)?.focus();
+  }
+
+  async showRun() {
+    const id = this.chosen;
+    const run = await getJson(`api/runs/${id}`);
+    if (this.closed || id !== this.chosen) return;
+    this.run = run;
+    const text = JSON.stringify(run);
+    if (text === this.shownText) return;
+    this.shownText = text;
+    const facts = [
+      ["Step", run.step === undefined ? "–" : `${run.step.toLocaleString()} of ${run.total_steps?.toLocaleString() ?? "?"}`],
+      ["Speed", run.images_per_second ? `${run.images_per_second.toFixed(1)} images/s` : "–"],
+      ["Left", run.seconds_left ? duration(run.seconds_left) : "–"],
+      ["Checkpoint", run.checkpoint_step ? `step ${run.checkpoint_step.toLocaleString()}, ${duration(run.checkpoint_age_seconds ?? 0)} ago` : "none"],
+      ["Job", run.job_id ? `${run.job_id}${run.slurm ? `, ${run.slurm}` : ""}` : "–"],
+      ["Requeued", String(run.requeues ?? 0)],
+    ];
+    const copy = make("button", { type: "button", class: "plain", onclick: () => navigator.clipboard?.writeText(run.resume).then(() => notify("Copied")) }, "Copy");
+    this.head.replaceChildren(
+      make("div", { class: "row" }, make("h2", {}, run.folder), make("span", { class: stateClass(run.status) }, run.status),
+        run.reason && run.status !== "running" ? make("span", { class: "quiet" }, run.reason) : null),
+      make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", { class: "number" }, value)))),
+      run.last_error ? make("p", { class: "bad" }, run.last_error) : make("p", { class: "quiet" }, "No errors"),
+      make("div", { class: "row" }, make("span", { class: "quiet" }, "To continue it"), make("code", {}, run.resume), copy));
+    this.charts.replaceChildren(...run.curves.filter(({ training, validation }) => training.length + validation.length).map(chart));
+    this.showEpochs();
+  }
+
+  // The slider follows the newest epoch until somebody moves it.
+  showEpochs() {
+    const { epochs } = this.run;
+    this.pictures.hidden = !epochs.length;
+    if (!epochs.length) return;
+    const follows = this.follows ?? true;
+    this.epoch.max = String(epochs.length);
+    if (follows) this.epoch.value = String(epochs.length);
+    this.showEpoch(Number(this.epoch.value), follows);
+  }
+
+  showEpoch(place, follows = false) {
+    const { epochs } = this.run;
+    this.follows = follows || place === epochs.length;
+    const epoch = epochs[clamp(place, 1, epochs.length) - 1];
+    this.epochText.textContent = `epoch ${epoch} of ${epochs.at(-1)}`;
+    const address = `api/runs/${this.chosen}/epochs/${epoch}`;
+    if (this.grid.getAttribute("src") !== address) this.grid.src = address;
+  }
+
+  get keys() { return [["Arrows", "Move the slider of epochs when it has the focus"]]; }
+
+  close() { this.closed = true; }
+}
+
+const stateClass = (status) => ({ running: "good", finished: "good", failed: "bad", "cannot be read": "bad", "ended without a word": "bad" }[status] ?? "quiet");
+
 // ---------------------------------------------------------------- the frame around the views
 
 class Frame {
@@ -1697,6 +1976,7 @@ class Frame {
       localStorage.setItem("theme", document.documentElement.dataset.theme);
     });
     byId("help-button").addEventListener("click", () => this.help());
+    byId("link-button").addEventListener("click", () => this.link().catch(complain));
     addEventListener("keydown", (event) => {
       if (event.key === "?" && !isTyping(event)) this.help();
     });
@@ -1710,6 +1990,11 @@ class Frame {
     this.showThings();
     await this.route();
     this.watch();
+  }
+
+  async refresh() {
+    this.state = await getJson("api/state");
+    this.showThings();
   }
 
   useTheme(theme) {
@@ -1744,11 +2029,12 @@ class Frame {
 
   async open(thing, photoId, turn) {
     let id = photoId;
-    if (thing.kind === "out" && !id) {
+    const View = { out: FolderView, runs: RunsView }[thing.kind];
+    if (View && !id) {
       this.view?.close();
       byId("where").textContent = "";
       document.title = `${thing.name} – pconv_hpc`;
-      this.view = new FolderView(byId("main"), thing);
+      this.view = new View(byId("main"), thing);
       return this.view;
     }
     if (!id) {
@@ -1783,7 +2069,15 @@ class Frame {
     }
   }
 
+  // A link that works once, as the one that was printed at the start.
+  async link() {
+    const { token } = await postJson("api/links");
+    byId("link").hidden = false;
+    byId("link").textContent = `${location.origin}${location.pathname}?token=${token}`;
+  }
+
   help() {
+    byId("link").hidden = true;
     const keys = this.view?.keys ?? [];
     byId("help-keys").replaceChildren(...keys.flatMap(([key, what]) => [make("kbd", {}, key), make("span", {}, what)]));
     if (!byId("help").open) byId("help").showModal();

@@ -1,4 +1,4 @@
-"""One browser for the tests of a file."""
+"""One browser for the tests of a file, and what a small training needs."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.browser import chromium
+from tests.support.training_runs import config_path
+
+__all__ = ["config_path"]
 
 
 @pytest.fixture(scope="module")

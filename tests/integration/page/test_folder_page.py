@@ -133,6 +133,8 @@ def test_the_grid_is_paged_filtered_and_sorted(tab: Tab) -> None:
     tab.page.select_option("[aria-label='Class']", "dog")
     tab.until("frame.view.kept.rows[0]?.objects.dog && frame.view.kept.total < 270")
     tab.page.select_option("[aria-label='Class']", "")
+    tab.page.select_option("[aria-label='Order']", "hole")
+    tab.until("frame.view.kept.order === 'hole' && frame.view.kept.rows[0]?.objects.dog")
     tab.page.select_option("[aria-label='Order']", "newest")
     tab.until("frame.view.kept.rows[0]?.name[0] !== '0'")
     tab.until("document.querySelector('.card .pictures img')?.naturalWidth > 0")

@@ -128,7 +128,7 @@ def test_a_clicked_object_is_erased_and_saved_as_the_command_does(
     tab.page.click("#question >> text=Cancel")
     stamp = saved.stat().st_mtime_ns
     tab.page.click("button:text-is('Save')")
-    tab.page.click("#question >> text=Replace")
+    tab.page.click("#question-yes")
     deadline = time.monotonic() + 120
     while saved.stat().st_mtime_ns == stamp:
         assert time.monotonic() < deadline
@@ -217,6 +217,7 @@ def test_networks_and_details_are_compared_side_by_side(tab: Tab) -> None:
     tab.until("frame.view.results.length === 2 && frame.view.result?.detail === 'blended'")
     assert tab.page.evaluate("frame.view.results.map((r) => r.weights)") == ["one", "photos"]
     tab.page.click("text=Side by side")
+    tab.picture("page_photo")
     tab.page.select_option("[aria-label='Shown on the left']", label="1: one, none")
     tab.page.keyboard.press("Escape")
     assert tab.page.evaluate("frame.view.viewer.panes.length") == 2

@@ -1,6 +1,9 @@
 """What the process that reads photos answers: tiles, objects, clicks, masks, saving."""
 
 import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from pconv_hpc.page.processes.pyramids import Cache, Pyramid, mask_tile, num_lev
 from pconv_hpc.photos.mask_values import ERASED, KEPT
 from pconv_hpc.segmentation.instances import PhotoInstances, write_instances
 from tests.support.drawn_instances import instance, rectangle
+from tests.support.paths import REPOSITORY
 
 
 def image_of(data: bytes) -> np.ndarray:
@@ -209,3 +213,34 @@ def test_coarse_tiles_of_a_large_jpeg_are_like_those_of_all_of_it(
     assert np.abs(coarse - image_of(whole.tile(3, 0, 0))).max() < 12
     fine = image_of(PICTURES.tile(str(path), 1, 1, 1)).astype(int)
     assert np.abs(fine - image_of(whole.tile(1, 1, 1))).max() < 12
+
+
+_KILLED = """
+import os, sys
+sys.path.insert(0, {repository!r})
+from pconv_hpc.foundation import atomic
+from pconv_hpc.page.processes.pictures import Pictures
+atomic.{step} = lambda *arguments: os.kill(os.getpid(), 9)
+Pictures(max_pixels=None).save({result!r}, {photo!r}, {target!r}, overwrite=True)
+"""
+
+
+@pytest.mark.parametrize("step", ["fsync_path", "os.replace"])
+def test_a_save_that_is_killed_leaves_the_old_file(photo: Path, tmp_path: Path, step: str) -> None:
+    result, target = tmp_path / "result.png", tmp_path / "out" / "a.png"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    result.write_bytes(b"new" * 1000)
+    program = _KILLED.format(
+        repository=str(REPOSITORY),
+        step=step,
+        result=str(result),
+        photo=str(photo),
+        target=str(target),
+    )
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert target.read_bytes() == b"old"
+    assert PICTURES.save(str(result), str(photo), str(target), overwrite=True)
+    assert [path.name for path in target.parent.iterdir()] == ["a.png"]
+    assert target.read_bytes() == b"new" * 1000

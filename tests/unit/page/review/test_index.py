@@ -43,7 +43,7 @@ def test_photos_are_filtered_and_sorted(index: FolderIndex) -> None:
     assert rows(index, reason="a reason") == [3]
     assert rows(index, "newest")[0] in (3, 5)  # within one thousandth of a second
     assert rows(index, "oldest")[0] in (0, 1, 2)
-    assert rows(index, "largest")[:3] == [0, 2, 5]
+    assert rows(index, "most")[:3] == [0, 2, 5]
     assert list(index.rows(Filter(rows=(5, 1), state="erased"), "name")) == [5]
     assert index.counts() == {"waiting": 7, "erased": 3, "empty": 1, "failed": 1, "set aside": 0}
     assert index.classes() == ["person"]
