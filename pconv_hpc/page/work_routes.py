@@ -163,7 +163,8 @@ class WorkRoutes:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), _PATIENCE_S)
         said = log.read_text(encoding="utf-8", errors="replace")
-        if process.returncode:
+        # work on this machine that is done, but for photos that failed, ends with 1, too
+        if process.returncode and any(line.startswith("error: ") for line in said.splitlines()):
             raise PconvError(printable(said))
         thing = self._named.add_results(plan.out)
         return JSONResponse(

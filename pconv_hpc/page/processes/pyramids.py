@@ -133,12 +133,15 @@ class Cache(Generic[Value]):
                 if key in self._values:
                     self._values.move_to_end(key)
                     return self._values[key]
-            value = make()
+            try:
+                value = make()
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
             with self._lock:
                 self._values[key] = value
                 total = sum(map(self._size_of, self._values.values()))
                 while total > self._max_bytes and len(self._values) > 1:
                     _, dropped = self._values.popitem(last=False)
                     total -= self._size_of(dropped)
-                self._making.pop(key, None)
             return value

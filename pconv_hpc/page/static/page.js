@@ -387,6 +387,7 @@ class Viewer {
     this.tiles = new Map([["photo", new Tiles(`api/photos/${photo.id}`, photo, () => this.redraw())]]);
     this.mask = new MaskLayer(this, address);
     this.masked = () => {};
+    this.drawn = () => {};
     this.left = "photo";
     this.right = "photo";
     this.mode = "one"; // one, slider, side
@@ -485,6 +486,7 @@ class Viewer {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       this.draw();
+      this.drawn();
     });
   }
 
@@ -655,6 +657,7 @@ class PhotoView {
     this.viewer = new Viewer(this.stage, this.canvas, photo, this.address);
     this.viewer.resultEdit = (name) => this.editsOfResults.get(name);
     this.viewer.masked = () => this.showArea();
+    this.viewer.drawn = () => this.showZoom();
     this.viewer.showsMask = KEPT.showsMask;
     const remembered = PhotoView.remembered.get(photo.id);
     this.editsOfResults = remembered?.editsOfResults ?? new Map();
