@@ -46,7 +46,7 @@ class Runs:
         state = folder.read_state()
         return {
             **self.overview(run),
-            "reason": printable(str(state.get("reason", ""))),
+            "reason": printable(state.reason),
             "folder": printable(run),
             "resume": printable(shell_line(["pconv-hpc", "resume", run])),
             "curves": _curves(folder),

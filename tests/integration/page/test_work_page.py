@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pconv_hpc.erasing.folder.settings import EraseSettings
 from PIL import Image
 from playwright.sync_api import Browser
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path
 from pconv_hpc.erasing.folder.manifest import build_manifest, read_manifest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from pconv_hpc.erasing.folder.slice_summary import summarise
 from pconv_hpc.jobs.requeue.resubmit import should_submit
 from tests.support.assets.shape_photos import ShapePhotos
