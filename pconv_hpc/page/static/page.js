@@ -76,8 +76,16 @@ function confirmed(text, yes) {
   byId("question-yes").textContent = yes;
   dialog.returnValue = "no";
   dialog.showModal();
+  const question = confirmed.asked = (confirmed.asked || 0) + 1;
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    // A browser may tell of a closing only with its next frame: by then the next question may be open.
+    const answer = () => {
+      const isLast = question === confirmed.asked;
+      if (isLast && dialog.open) return;
+      dialog.removeEventListener("close", answer);
+      resolve(isLast && dialog.returnValue === "yes");
+    };
+    dialog.addEventListener("close", answer);
   });
 }
 
