@@ -1772,7 +1772,7 @@ class WorkDialog {
     byId("work-progress").textContent = "Starting …";
     try {
       const { text, runs_here, thing } = await postJson(`api/things/${this.thing.id}/plans/${this.plan}`);
-      notify(runs_here ? "It works on this machine now, and goes on when the page is closed" : text.split("\n").at(-1));
+      notify(runs_here ? "It works on this machine now, and goes on when the page is closed" : text.trim().split("\n").at(-1) || "Done");
       await frame.refresh();
       this.dialog.close();
       if (thing) location.hash = `#out/${thing}`;
