@@ -19,6 +19,8 @@ from tests.support.photo_folders import write_photos
 _PRIVATE = re.compile(r"\b(mkstemp|NamedTemporaryFile|mkdtemp|umask|0o[46]00)\b")
 _MAY_BE_PRIVATE = {
     "pconv_hpc/options/cache_folders.py",  # what nobody else needs, and it goes with its program
+    "pconv_hpc/page/serving.py",  # what is shown and not kept, which goes with its program
+    "pconv_hpc/page/listening.py",  # the socket, which other users of a node must not reach
     "pconv_hpc/local_slurm/cluster_folder.py",  # the key of a Slurm for tests
 }
 
