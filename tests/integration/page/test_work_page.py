@@ -5,14 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from pconv_hpc.erasing.folder.settings import EraseSettings
 from PIL import Image
 from playwright.sync_api import Browser
 
 from pconv_hpc.erasing.folder.ledger import LedgerWriter, attempt_path
 from pconv_hpc.erasing.folder.manifest import build_manifest, read_manifest
 from pconv_hpc.erasing.folder.slice_summary import summarise
+from pconv_hpc.erasing.settings import EraseSettings
+from pconv_hpc.inpainting.settings import InpaintSettings
 from pconv_hpc.jobs.requeue.resubmit import should_submit
+from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.support.assets.shape_photos import ShapePhotos
 from tests.support.browser import Tab
 from tests.support.inpainting_files import save_tiny_weights
@@ -77,10 +79,12 @@ def test_a_folder_that_ended_early_goes_on(browser: Browser, tmp_path: Path) -> 
     write_shapes(tmp_path / "photos", 2)
     weights = save_tiny_weights(tmp_path / "w.h5", image_size=64)
     settings = EraseSettings(
-        weights=weights,
-        checkpoint=ASSETS / "small_mask_rcnn.pth",
-        config=str(ASSETS / "small_mask_rcnn.py"),
-        segment_options=("--all",),
+        segment=SegmentSettings(
+            config=str(ASSETS / "small_mask_rcnn.py"),
+            checkpoint=ASSETS / "small_mask_rcnn.pth",
+            every=True,
+        ),
+        inpaint=InpaintSettings(weights=weights),
     )
     manifest = build_manifest(
         tmp_path / "photos", tmp_path / "out", num_slices=1, settings=settings

@@ -49,12 +49,12 @@ def test_what_is_installed_is_what_the_installer_asks_for(recipe: Recipe) -> Non
     )
     assert packages - NOT_TO_BUILD == {need.debian for need in needs}
     (profile,) = re.findall(r"tools/install\.py --profile (\w+)", recipe.sections["post"])
-    assert set(PROFILES[profile]) == {"core", "train", "segment"}
+    assert set(PROFILES[profile]) == {"core", "train", "segment", "page"}
 
 
 def test_every_check_and_program_that_is_started_exists(recipe: Recipe) -> None:
     checks = set(re.findall(r"pconv_hpc\.install\.smoke (\w+)", recipe.sections["test"]))
-    assert {"core", "train", "segment"} <= checks <= set(CHECKS)
+    assert set(PROFILES["full"]) <= checks <= set(CHECKS)
     programs = re.findall(r"^ +pconv-hpc ([\w-]+)", recipe.sections["test"], re.MULTILINE)
     assert programs
     for name in programs:
