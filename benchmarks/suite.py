@@ -89,7 +89,10 @@ def _segmenting(folder: Path, rounds: int) -> Iterator[Result]:
 
     network = [_NETWORK_FOR_SEGMENTATION / f"small_mask_rcnn.{suffix}" for suffix in ("py", "pth")]
     program = [sys.executable, "-m", "benchmarks.segmenting"]
-    yield Result(**measured([*program, *network, folder, rounds]))
+    for name, files in (("small", network), ("large", [])):
+        part = folder / name
+        part.mkdir()
+        yield Result(**measured([*program, part, rounds, *files]))
 
 
 GROUPS: dict[str, Callable[[Path, int], Iterator[Result]]] = {

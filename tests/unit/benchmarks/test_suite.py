@@ -37,11 +37,19 @@ def test_erasing_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert ours.keys() == theirs.keys() == {"00000.jpg", "00001.jpg", "00002.jpg"}
 
 
-def test_segmenting_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmenting, "_NUM_PHOTOS", 2)
-    comparison = segmenting.segmenting_comparison(CONFIG, CHECKPOINT, tmp_path)
+def test_segmenting_both_ways(tmp_path: Path) -> None:
+    comparison = segmenting.segmenting_comparison(CONFIG, CHECKPOINT, tmp_path, num_photos=2)
     assert compare(comparison, rounds=1).ratio > 0
     assert len(list((tmp_path / "found" / "instances").iterdir())) == 2
+
+
+def test_the_network_of_full_size_can_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmenting, "_NUM_LARGE", 1)
+    comparison = segmenting.large_comparison(tmp_path)
+    comparison.ours()
+    assert len(list((tmp_path / "found" / "instances").iterdir())) == 1
 
 
 def test_steps_are_measured_in_a_process_of_their_own() -> None:
