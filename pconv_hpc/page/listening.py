@@ -87,9 +87,17 @@ def listen_on_socket(path: Path | None) -> Listener:
 
 
 def _new_folder() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    parent = runtime if Path(runtime).is_dir() and os.access(runtime, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="pconv-page-", dir=parent or tempfile.gettempdir()))
+    """Make a folder for the socket, where its path is short enough; TMPDIR may be long."""
+    longest = _MAX_SOCKET_PATH_BYTES - len("/pconv-page-12345678/page.sock")
+    parents = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
+    usable = [
+        parent
+        for parent in parents
+        if len(os.fsencode(parent)) <= longest
+        and Path(parent).is_dir()
+        and os.access(parent, os.W_OK)
+    ]
+    return Path(tempfile.mkdtemp(prefix="pconv-page-", dir=next(iter(usable), "/tmp")))
 
 
 def _require_private(folder: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,18 +260,23 @@ def test_two_hundred_requests_at_once(page: PageServer) -> None:
         assert list(pool.map(fetch, range(200))) == [200] * 200
 
 
-def test_a_socket_is_for_its_user_alone(photos: Path, tmp_path: Path) -> None:
-    environment = {"XDG_RUNTIME_DIR": "", "TMPDIR": str(tmp_path)}
-    with entered_page(photos, environment=environment) as page:
-        path = Path(page.target)
-        assert path.parent.stat().st_mode & 0o777 == 0o700
-        assert path.stat().st_mode & 0o077 == 0
-        assert page.get("/api/state")["things"]
-        assert f"-L 8080:{path}" in "\n".join(page.said)
-        page.process.send_signal(signal.SIGINT)
-        assert page.process.wait(timeout=60) == 0
-        assert not path.parent.exists()
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("is_long", [False, True])
+def test_a_socket_is_for_its_user_alone(photos: Path, is_long: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # a socket's path must be short
+        temporary = Path(folder, "long" * 20 if is_long else "")
+        temporary.mkdir(exist_ok=True)
+        environment = {"XDG_RUNTIME_DIR": "", "TMPDIR": str(temporary)}
+        with entered_page(photos, environment=environment) as page:
+            path = Path(page.target)
+            assert path.parent.parent == (Path("/tmp") if is_long else temporary)
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+            assert path.stat().st_mode & 0o077 == 0
+            assert page.get("/api/state")["things"]
+            assert f"-L 8080:{path}" in "\n".join(page.said)
+            page.process.send_signal(signal.SIGINT)
+            assert page.process.wait(timeout=60) == 0
+            assert not path.parent.exists()
+        assert list(temporary.iterdir()) == []
 
 
 def test_a_socket_where_others_may_go_is_refused(photos: Path, tmp_path: Path) -> None:
