@@ -20,6 +20,7 @@ import numpy as np
 
 from pconv_hpc.erasing.folder.ledger import SliceLedger, read_slice
 from pconv_hpc.erasing.folder.manifest import read_manifest
+from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.options import cli
 
 _HOUR = 3600.0
@@ -74,7 +75,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Simulated:
     """What came of one simulation.
 
     Attributes:
@@ -94,17 +95,19 @@ class Outcome:
     most_starts_per_minute: int
 
 
-def simulate(work: Work, cluster: Cluster, num_slices: int, seed: int) -> Outcome:
+def simulate(work: Work, cluster: Cluster, num_slices: int, seed: int) -> Simulated:
     """Play the work once.
 
     Raises:
-        ValueError: the time limit, or the loss of nodes, leaves no time for photos.
+        UsageError: the time limit, or the loss of nodes, leaves no time for photos.
     """
     usable_s = cluster.limit_s - work.margin_s
     if usable_s <= work.start_s + work.photo_s * cluster.slow_factor:
-        raise ValueError(f"a limit of {cluster.limit_s} s leaves no time for photos")
+        raise UsageError(
+            f"a limit of {cluster.limit_s:g} s leaves no time for photos; pass a longer --limit"
+        )
     if cluster.hours_between_losses * _HOUR <= work.start_s:
-        raise ValueError("nodes are lost sooner than tasks start")
+        raise UsageError("nodes are lost sooner than tasks start; pass a shorter --start")
     rng = np.random.default_rng(seed)
     photos = np.diff(np.linspace(0, work.num_photos, num_slices + 1).round().astype(int))
     photo_s = work.photo_s * rng.lognormal(-(work.spread**2) / 2, work.spread, num_slices)
@@ -134,7 +137,7 @@ def simulate(work: Work, cluster: Cluster, num_slices: int, seed: int) -> Outcom
             again = stop + (cluster.requeue_s if is_lost else 0.0)
             heapq.heappush(queue, (again, order, number, left - done))
             order += 1
-    return Outcome(
+    return Simulated(
         hours=end / _HOUR,
         task_hours=held_s / _HOUR,
         starts=len(starts),
@@ -146,14 +149,14 @@ def simulate(work: Work, cluster: Cluster, num_slices: int, seed: int) -> Outcom
 
 def median_outcome(
     work: Work, cluster: Cluster, num_slices: int, seeds: Sequence[int] = range(_SEEDS)
-) -> Outcome:
+) -> Simulated:
     """Return the median of each figure over seeds."""
     played = [simulate(work, cluster, num_slices, seed) for seed in seeds]
 
     def middle(name: str) -> float:
         return statistics.median(getattr(outcome, name) for outcome in played)
 
-    return Outcome(
+    return Simulated(
         hours=middle("hours"),
         task_hours=middle("task_hours"),
         starts=round(middle("starts")),
@@ -183,7 +186,7 @@ def _head(*names: str) -> tuple[str, str]:
     return "| " + " | ".join(names) + " |", "|" + "---|" * len(names)
 
 
-def _row(cells: Sequence[str], outcome: Outcome, *more: str) -> str:
+def _row(cells: Sequence[str], outcome: Simulated, *more: str) -> str:
     numbers = (outcome.starts, outcome.losses, outcome.repeats)
     figures = [f"{outcome.hours:,.1f}", f"{outcome.task_hours:,.0f}", *(f"{n:,}" for n in numbers)]
     return "| " + " | ".join((*cells, *figures, *more)) + " |"
@@ -210,15 +213,14 @@ def observe(out: Path) -> Observed:
     """Read what the ledger of a finished erase folder says of speed.
 
     Raises:
-        UsageError: it has no manifest.
-        ValueError: no photo of it is done.
+        UsageError: it has no manifest, or no photo of it is done.
     """
     manifest = read_manifest(out)
     ledgers = [read_slice(manifest.slice_dir(number)) for number in range(manifest.num_slices)]
     begun = [ledger for ledger in ledgers if ledger.first_time is not None]
     done = [sum(outcome.is_done for outcome in ledger.outcomes.values()) for ledger in begun]
     if not sum(done):
-        raise ValueError(f"{out}: no photo is done")
+        raise UsageError(f"{out}: no photo is done; expected an erase folder that is finished")
     means = [ledger.busy_seconds / max(1, count) for ledger, count in zip(begun, done, strict=True)]
     busy_s = sum(ledger.busy_seconds for ledger in begun)
     photo_s = max(busy_s, _LEDGER_S) / sum(done)

@@ -121,9 +121,10 @@ class WorkRoutes:
         """Return the command that goes on with a folder."""
         options = self._options({name: body.get(name) for name in ("max_running", "time")})
         if body.get("slurm") is not True:
-            images = json.loads((thing.path / "manifest.json").read_text(encoding="utf-8"))[
-                "images"
-            ]
+            # The manifest's own reader imports NumPy, which this process starts without; the
+            # command checks what it says.
+            manifest = json.loads((thing.path / "manifest.json").read_text(encoding="utf-8"))
+            images = manifest["images"]
             command = [*program_command("erase"), "--local", "--", images, str(thing.path)]
             return _Plan(command, thing.path)
         options += ["--retry-failed"] if body.get("retry") is True else []

@@ -7,7 +7,6 @@ process, which is started again, and not the server.
 import hashlib
 import io
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.page.processes.edits import edited_pixels, parse_edit
 from pconv_hpc.page.processes.listings import Listing
 from pconv_hpc.page.processes.pyramids import TILE_SIZE, Cache, Pyramid, mask_tile, num_levels
-from pconv_hpc.page.processes.worker_loop import serve, take_over_output
+from pconv_hpc.page.processes.worker_loop import serve_object
 from pconv_hpc.photos.decode import (
     DEFAULT_MAX_PIXELS,
     decode_reduced,
@@ -35,7 +34,6 @@ from pconv_hpc.photos.mask_values import ERASED
 from pconv_hpc.segmentation.instances import Instance, PhotoInstances, read_instances
 from pconv_hpc.segmentation.selection import Selection, select
 
-_THREADS = 4
 _QUALITY = 85  # of small pictures
 _COARSE_LEVEL = 3  # a JPEG is decoded at an eighth of its size in a fraction of the time
 _LARGE_PIXELS = 4_000_000
@@ -255,14 +253,5 @@ def _outlines(instance: Instance) -> list[list[float]]:
     return outlines
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    replies = take_over_output()
-    pictures = Pictures(**json.loads(sys.argv[1]))
-    calls = {name: getattr(pictures, name) for name in vars(Pictures) if not name.startswith("_")}
-    replies.say("ready")
-    serve(calls, replies, num_threads=_THREADS)
-
-
 if __name__ == "__main__":
-    main()
+    serve_object(Pictures)

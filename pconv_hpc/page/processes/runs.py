@@ -1,9 +1,7 @@
 """The process that looks at training runs for the page: where they stand, curves, pictures."""
 
 import dataclasses
-import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ from pconv_hpc.foundation.errors import PconvError, UsageError
 from pconv_hpc.foundation.launchers import shell_line
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.jobs.run_overview import find_runs, read_overview
-from pconv_hpc.page.processes.worker_loop import serve, take_over_output
+from pconv_hpc.page.processes.worker_loop import serve_object
 from pconv_hpc.training.metrics_table import read_table
 from pconv_hpc.training.run_folder import RunFolder
 
-_THREADS = 4
 _MAX_POINTS = 500  # of a curve
 _GRID = re.compile(r"epoch_(\d{4,9})\.png")
 _NOT_SHOWN = ("step", "epoch")
@@ -96,14 +93,5 @@ def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, fl
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    replies = take_over_output()
-    runs = Runs(**json.loads(sys.argv[1]))
-    calls = {name: getattr(runs, name) for name in vars(Runs) if not name.startswith("_")}
-    replies.say("ready")
-    serve(calls, replies, num_threads=_THREADS)
-
-
 if __name__ == "__main__":
-    main()
+    serve_object(Runs)

@@ -18,6 +18,8 @@ from pconv_hpc.foundation.errors import PconvError
 
 Call = Callable[..., Any]
 
+_THREADS = 4
+
 
 class Replies:
     """Writes replies; any thread may."""
@@ -52,6 +54,19 @@ def take_over_output() -> Replies:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return Replies(replies)
+
+
+def serve_object(make: Callable[..., object]) -> None:
+    """Answer requests with the public methods of an object, several at once; see ``serve``.
+
+    Args:
+        make: returns it; called with the settings that are this program's one argument, as JSON.
+    """
+    replies = take_over_output()
+    worker = make(**json.loads(sys.argv[1]))
+    names = [name for name in vars(type(worker)) if not name.startswith("_")]
+    replies.say("ready")
+    serve({name: getattr(worker, name) for name in names}, replies, num_threads=_THREADS)
 
 
 def serve(calls: Mapping[str, Call], replies: Replies, *, num_threads: int) -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import numpy as np
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.foundation.text import printable
 from pconv_hpc.foundation.typed_values import to_mapping
-from pconv_hpc.page.processes.worker_loop import serve, take_over_output
+from pconv_hpc.page.processes.worker_loop import serve_object
 from pconv_hpc.page.review.index import ORDERS, STATES, Filter, FolderIndex, state_of
 from pconv_hpc.page.review.marks import Marks
 from pconv_hpc.page.review.members import KINDS, Members
 from pconv_hpc.page.review.redo import Replacement, replace_result
 
-_THREADS = 4
 _BY_HOLE = "hole"
 _MAX_MEASURED = 20_000  # photos of which the holes are read
 _COLUMNS = ("photo", "state", "objects", "reason", "mark", "by", "time")
@@ -202,14 +200,5 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    replies = take_over_output()
-    review = Review(**json.loads(sys.argv[1]))
-    calls = {name: getattr(review, name) for name in vars(Review) if not name.startswith("_")}
-    replies.say("ready")
-    serve(calls, replies, num_threads=_THREADS)
-
-
 if __name__ == "__main__":
-    main()
+    serve_object(Review)

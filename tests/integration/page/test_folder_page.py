@@ -1,7 +1,6 @@
 """An erase folder in a real browser: the grid, marks by keyboard, a result redone, the table."""
 
 import csv
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.support.browser import Tab
 from tests.support.drawn_instances import instance, rectangle
 from tests.support.inpainting_files import save_tiny_weights
 from tests.support.page_server import NETWORK, PageServer, running_page
+from tests.support.waiting import wait_until
 
 NUM_PHOTOS = 300
 SECRET = "secret of the tests"
@@ -219,9 +219,7 @@ def test_a_failed_photo_is_erased_by_hand(tab: Tab, manifest: Manifest) -> None:
     tab.page.keyboard.press("j")
     tab.until(f"frame.view?.photo?.name !== {name!r}")
     tab.page.keyboard.press("k")
-    deadline = time.monotonic() + 60
-    while read_slice(manifest.slice_dir(0)).outcomes[name].status != "erased":
-        assert time.monotonic() < deadline
+    wait_until(lambda: read_slice(manifest.slice_dir(0)).outcomes[name].status == "erased")
 
 
 @pytest.mark.parametrize("dark", [False, True])

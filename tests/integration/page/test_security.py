@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pconv_hpc.page import guard
 from tests.support.page_server import PageServer, entered_page, running_page
 from tests.support.paths import REPOSITORY
 from tests.support.photo_folders import write_photos
+from tests.support.waiting import wait_until
 
 ROUTES = (
     "/",
@@ -62,11 +62,8 @@ def test_a_link_works_once_and_the_next_one_is_printed(photos: Path) -> None:
         assert page.request("GET", f"/?token={page.token}", with_session=False).status == 403
         assert page.request("GET", "/?token=x", with_session=False).status == 403
         assert page.request("GET", "/").status == 200
-        deadline = time.monotonic() + 60
-        while not (links := [line for line in page.said[4:] if line.startswith("open")]):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert page.enter(links[0].strip().partition("token=")[2]).status == 200
+        wait_until(lambda: next_links(page), page.process)
+        assert page.enter(next_links(page)[0].strip().partition("token=")[2]).status == 200
         assert page.request("GET", "/", headers={"Cookie": cookie.partition(";")[0]}).status == 200
 
 
@@ -299,10 +296,12 @@ def test_a_killed_server_leaves_no_process(photos: Path) -> None:
         (child,) = children_of(page.process.pid)
         page.process.kill()
         page.process.wait()
-        deadline = time.monotonic() + 60
-        while Path(f"/proc/{child}").exists() and is_running(child):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: not (Path(f"/proc/{child}").exists() and is_running(child)))
+
+
+def next_links(page: PageServer) -> list[str]:
+    """Return the lines with links that were said after the first one."""
+    return [line for line in page.said[4:] if line.startswith("open")]
 
 
 def children_of(pid: int) -> list[int]:

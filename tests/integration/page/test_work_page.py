@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -13,7 +12,6 @@ from pconv_hpc.erasing.folder.manifest import build_manifest, read_manifest
 from pconv_hpc.erasing.folder.slice_summary import summarise
 from pconv_hpc.erasing.settings import EraseSettings
 from pconv_hpc.inpainting.settings import InpaintSettings
-from pconv_hpc.jobs.requeue.resubmit import should_submit
 from pconv_hpc.segmentation.settings import SegmentSettings
 from tests.support.assets.shape_photos import ShapePhotos
 from tests.support.browser import Tab
@@ -21,9 +19,8 @@ from tests.support.inpainting_files import save_tiny_weights
 from tests.support.page_server import NETWORK, running_page
 from tests.support.paths import ASSETS, REPOSITORY
 
-pytestmark = pytest.mark.skipif(
-    should_submit({}), reason="a Slurm answers here, and this would submit to it"
-)
+# A Slurm that answers here is not found, and so not submitted to.
+NO_SLURM = {"PATH": str(Path(sys.executable).parent)}
 
 
 def write_shapes(folder: Path, count: int) -> None:
@@ -38,7 +35,7 @@ def test_every_photo_of_a_folder_is_erased(browser: Browser, tmp_path: Path) -> 
     (tmp_path / "my photos" / "broken.png").write_bytes(b"no photo")
     weights = save_tiny_weights(tmp_path / "w.h5", image_size=64)
     things = (tmp_path / "my photos", "--out", tmp_path / "results", "--weights", weights)
-    with running_page(*things, "--port", 0, *NETWORK) as page:
+    with running_page(*things, "--port", 0, *NETWORK, environment=NO_SLURM) as page:
         tab = Tab(browser, page.url)
         tab.until("frame.view?.photo")
         tab.page.click("text=Erase all …")
@@ -91,7 +88,7 @@ def test_a_folder_that_ended_early_goes_on(browser: Browser, tmp_path: Path) -> 
     )
     with LedgerWriter(attempt_path(manifest.slice_dir(0), {})) as ledger:
         ledger.write("0.png", "begun", stage="segment")
-    with running_page(manifest.out, "--port", 0) as page:
+    with running_page(manifest.out, "--port", 0, environment=NO_SLURM) as page:
         tab = Tab(browser, page.url)
         tab.until("frame.view?.status?.state === 'ended early'")
         tab.page.click("text=Go on …")
@@ -105,7 +102,9 @@ def test_a_folder_that_ended_early_goes_on(browser: Browser, tmp_path: Path) -> 
 
 def test_what_a_browser_says_is_no_option(tmp_path: Path) -> None:
     write_shapes(tmp_path / "photos", 1)
-    with running_page(tmp_path / "photos", "--out", tmp_path / "out", "--port", 0) as page:
+    with running_page(
+        *(tmp_path / "photos", "--out", tmp_path / "out", "--port", 0), environment=NO_SLURM
+    ) as page:
         page.enter()
         (thing,) = page.get("/api/state")["things"]
         plans = f"/api/things/{thing['id']}/plans"

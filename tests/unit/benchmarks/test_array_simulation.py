@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.array_simulation import Cluster, Work, check, observe, simulate, tables
+from pconv_hpc.foundation.errors import UsageError
 from tests.support.erase_folders import account, make_erase_folder
 
 _QUIET = Cluster(
@@ -33,9 +34,9 @@ def test_a_time_limit_costs_starts_and_no_photo() -> None:
     outcome = simulate(_EVEN, limited, 4, 0)
     assert (outcome.starts, outcome.repeats) == (16, 0)
     assert outcome.task_hours == pytest.approx(16 * 540 / 3600)
-    with pytest.raises(ValueError, match="leaves no time for photos"):
+    with pytest.raises(UsageError, match="leaves no time for photos"):
         simulate(_EVEN, replace(limited, limit_s=140.0), 4, 0)
-    with pytest.raises(ValueError, match="lost sooner than tasks start"):
+    with pytest.raises(UsageError, match="lost sooner than tasks start"):
         simulate(_EVEN, replace(_QUIET, hours_between_losses=0.01), 4, 0)
 
 
@@ -66,7 +67,7 @@ def test_the_tables_of_the_documents() -> None:
 
 def test_a_real_folder_is_read(tmp_path: Path) -> None:
     manifest = make_erase_folder(tmp_path, num_photos=4, num_slices=2)
-    with pytest.raises(ValueError, match="no photo is done"):
+    with pytest.raises(UsageError, match="no photo is done"):
         observe(manifest.out)
     account(manifest, 0, "erased", "")
     account(manifest, 0, "erased", "empty")

@@ -1,6 +1,5 @@
 """The photos of an erase folder: filtered, sorted, and taken up anew as they change."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.page.review.index import Filter, FolderIndex, state_of
 from tests.support.erase_folders import account, make_erase_folder
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -23,10 +23,7 @@ def index(tmp_path: Path) -> Iterator[FolderIndex]:
 
 
 def wait_until_read(index: FolderIndex, generation: int = 4) -> None:
-    deadline = time.monotonic() + 60
-    while index.num_read < index.num_slices or index.generation < generation:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: index.num_read >= index.num_slices and index.generation >= generation)
 
 
 def rows(index: FolderIndex, order: str = "name", **wanted: str) -> list[int]:

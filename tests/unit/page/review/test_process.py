@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pconv_hpc.foundation.errors import UsageError
 from pconv_hpc.page.review import process
 from pconv_hpc.page.review.process import Review
 from tests.support.erase_folders import account, make_erase_folder
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -30,10 +30,7 @@ def manifest(tmp_path: Path) -> Manifest:
 @pytest.fixture
 def review(manifest: Manifest, tmp_path: Path) -> Review:
     review = Review(scratch=str(tmp_path / "members"))
-    deadline = time.monotonic() + 60
-    while review.overview(str(manifest.out))["read"] < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: review.overview(str(manifest.out))["read"] >= 2)
     return review
 
 
